@@ -1,0 +1,54 @@
+"""Is a request's body a form, or the file itself? Decided by its Content-Type alone."""
+
+import re
+from collections.abc import Sequence
+
+from gateway.body.parameters import parse_parameters
+from gateway.refusals import Refused, ambiguous_request, shown, unreadable_request
+
+_FORM = "multipart/form-data"
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+"""RFC 2046 §5.1.1."""
+
+
+def form_boundary(content_types: Sequence[bytes]) -> bytes | None:
+    """The boundary of a form; None when the body is not a form, but the file itself.
+
+    ``content_types`` are the values of all Content-Type headers of the request. Raises Refused
+    when a reader could take a form for a file, a file for a form, or another boundary.
+    """
+    if len(content_types) > 1:
+        raise Refused(ambiguous_request("it has more than one Content-Type header."))
+    value = content_types[0] if content_types else b""
+    if _CONTROL.search(value):
+        raise Refused(ambiguous_request("the Content-Type header has control characters in it."))
+    # Bytes beyond ASCII are part of no type or boundary, and stay visible as what they are.
+    text = value.decode("latin-1")
+    media_type, semicolon, rest = text.partition(";")
+    media_type = media_type.strip(" \t").lower()
+    if "," in media_type:
+        raise Refused(ambiguous_request("the Content-Type header names more than one type."))
+    if not media_type.startswith("multipart") and "multipart/" not in text.lower():
+        return None
+    if media_type != _FORM:
+        raise Refused(
+            ambiguous_request(f"“{shown(text)}” is not a form to everybody; use {_FORM}.")
+        )
+    return _boundary(parse_parameters("Content-Type", semicolon + rest))
+
+
+def _boundary(parameters: dict[str, str]) -> bytes:
+    if any("*" in name for name in parameters):
+        raise Refused(ambiguous_request("the Content-Type header has an encoded parameter."))
+    if "boundary" not in parameters:
+        raise Refused(unreadable_request())
+    boundary = parameters["boundary"]
+    if not _BOUNDARY.fullmatch(boundary):
+        raise Refused(
+            ambiguous_request(
+                "the boundary in the Content-Type header is not 1 to 70 of the characters "
+                "that RFC 2046 allows."
+            )
+        )
+    return boundary.encode("ascii")

@@ -1,0 +1,124 @@
+"""The composition root: builds each part once, and knows them all."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from starlette.applications import Starlette
+
+from gateway.accounting import Accountant
+from gateway.body.spool import SpoolArea
+from gateway.edge.admin import Readiness, admin_app
+from gateway.edge.app import GatewayApp
+from gateway.edge.caller import Origins
+from gateway.edge.passthrough import Passthrough
+from gateway.identity.sessions import Sessions
+from gateway.inspection.detector import Detector
+from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.ledger.sqlite import SQLiteLedger
+from gateway.logs import Log
+from gateway.metrics.cells import Cells
+from gateway.metrics.exposition import Read, exposition
+from gateway.metrics.metrics import Metrics
+from gateway.policy.extensions import parse_extensions
+from gateway.policy.rules import Agreement, Policy
+from gateway.policy.selectors import TypeSelector
+from gateway.settings import PREFIX, Settings, SettingsError
+from gateway.upload.delivery import Delivery
+from gateway.upload.story import Uploads
+from gateway.upstream.mattermost import Mattermost
+
+T = TypeVar("T")
+
+
+def rules_from(settings: Settings) -> tuple[Policy, tuple[Quota, ...]]:
+    """The policy and the quotas that the settings describe. Raises SettingsError."""
+    problems: list[str] = []
+
+    def read(name: str, parse: Callable[[str], T], fallback: T) -> T:
+        value = getattr(settings, name)
+        try:
+            return parse(value)
+        except ValueError as error:
+            problems.append(f"{PREFIX}{name.upper()}={value!r}: {error}")
+            return fallback
+
+    nothing = TypeSelector.parse("")
+    policy = Policy(
+        max_file_size=settings.max_file_size,
+        allowed=read("allowed_types", TypeSelector.parse, nothing),
+        denied=read("denied_types", TypeSelector.parse, nothing),
+        denied_extensions=read("denied_extensions", parse_extensions, frozenset()),
+        agreement=Agreement(settings.extension_agreement),
+    )
+    no_quotas: tuple[Quota, ...] = ()
+    quotas = read("quotas", parse_quotas, no_quotas)
+    if problems:
+        raise SettingsError(problems)
+    return policy, quotas
+
+
+class Parts:
+    """What both the data side and the admin side of the gateway stand on."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        """Raises SettingsError."""
+        self.settings = settings
+        self.log = log
+        self.policy, self.quotas = rules_from(settings)
+        self.mattermost = Mattermost(
+            settings.upstream_origin,
+            settings.subpath,
+            connect_timeout=settings.connect_timeout,
+            timeout=settings.upstream_timeout,
+        )
+        self.ledger = SQLiteLedger(settings.ledger_path, lease=settings.ledger_lease)
+        self.readiness = Readiness(
+            {"mattermost": self.mattermost.ping, "ledger": self.ledger.check}, log
+        )
+
+    async def start(self) -> None:
+        """Raises LedgerUnavailable."""
+        await self.ledger.open()
+
+    async def stop(self) -> None:
+        await self.mattermost.close()
+        await self.ledger.close()
+
+
+def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
+    """The application that clients talk to, and the spool area to close after it."""
+    settings, mattermost = parts.settings, parts.mattermost
+    accountant = Accountant(Metrics(cells), parts.log)
+    metrics = accountant.metrics
+    spools = SpoolArea(settings.spool_dir or Path(tempfile.gettempdir()), settings.spool_limit)
+    sessions = Sessions(
+        mattermost.me,
+        ttl=settings.session_ttl,
+        negative_ttl=settings.session_negative_ttl,
+        size=settings.session_cache_size,
+        count=metrics.session,
+    )
+    delivery = Delivery(
+        mattermost=mattermost,
+        detector=Detector(),
+        policy=parts.policy,
+        quotas=parts.quotas,
+        ledger=parts.ledger,
+        spools=spools,
+        count_exchange=metrics.exchange,
+    )
+    app = GatewayApp(
+        uploads=Uploads(sessions=sessions, delivery=delivery),
+        passthrough=Passthrough(mattermost),
+        mattermost=mattermost,
+        origins=Origins(settings.trusted_proxies),
+        accountant=accountant,
+    )
+    return app, spools
+
+
+def admin(parts: Parts, read_metrics: Read) -> Starlette:
+    """The admin port's application."""
+    return admin_app(parts.readiness, lambda: exposition(read_metrics))

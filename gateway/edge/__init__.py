@@ -1,0 +1,1 @@
+"""HTTP on one side, values on the other."""

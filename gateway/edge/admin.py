@@ -1,0 +1,79 @@
+"""The admin port: metrics for Prometheus, liveness and readiness for whoever restarts things."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from gateway.logs import Log
+
+METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+_CHECK_EVERY = 1.0
+_CHECK_TIMEOUT = 5.0
+
+Check = Callable[[], Awaitable[None]]
+"""Returns if a part works, raises if it does not."""
+
+
+class Readiness:
+    """Whether the gateway could serve an upload now; asked for at most once a second."""
+
+    def __init__(self, checks: Mapping[str, Check], log: Log) -> None:
+        self._checks = checks
+        self._log = log
+        self._lock = asyncio.Lock()
+        self._checked = -_CHECK_EVERY
+        self._problems: dict[str, str] = {}
+        self.draining = False
+
+    async def problems(self) -> dict[str, str]:
+        """What does not work, by part; empty means ready."""
+        if self.draining:
+            return {"gateway": "shutting down"}
+        async with self._lock:
+            if monotonic() - self._checked >= _CHECK_EVERY:
+                results = await asyncio.gather(*(self._run(name) for name in self._checks))
+                self._problems = {name: problem for name, problem in results if problem}
+                self._checked = monotonic()
+        return self._problems
+
+    async def _run(self, name: str) -> tuple[str, str]:
+        try:
+            async with asyncio.timeout(_CHECK_TIMEOUT):
+                await self._checks[name]()
+        except TimeoutError:
+            problem = "no answer"
+        except Exception as error:
+            problem = "not available"
+            self._log.warning("not_ready", part=name, detail=f"{type(error).__name__}: {error}")
+        else:
+            problem = ""
+        return name, problem
+
+
+def admin_app(readiness: Readiness, exposition: Callable[[], bytes]) -> Starlette:
+    """``/metrics``, ``/healthz``, ``/readyz``."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(exposition(), media_type=METRICS_TYPE)
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        problems = await readiness.problems()
+        if problems:
+            return JSONResponse({"status": "not ready", "problems": problems}, 503)
+        return JSONResponse({"status": "ready"})
+
+    return Starlette(
+        routes=[
+            Route("/metrics", metrics),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ]
+    )

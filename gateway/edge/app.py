@@ -1,0 +1,174 @@
+"""The application: each request is read, routed, answered, and accounted for exactly once.
+
+Raw ASGI, since requests stream through it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from traceback import format_exception
+from typing import Any
+
+from gateway.accounting import Account, Accountant
+from gateway.edge.answers import render
+from gateway.edge.body import RequestBody
+from gateway.edge.caller import Origin, Origins, upload_headers
+from gateway.edge.passthrough import Passthrough
+from gateway.edge.paths import canonical
+from gateway.edge.protocol import MALFORMED
+from gateway.edge.responder import Responder
+from gateway.identity.credentials import csrf_passes, find_credential
+from gateway.refusals import (
+    Refusal,
+    Refused,
+    ambiguous_request,
+    internal_error,
+    malformed_request,
+)
+from gateway.upload.delivery import judged_by_mattermost
+from gateway.upload.request import ClientGone, UploadRequest
+from gateway.upload.story import Uploads
+from gateway.upstream.connection import UpstreamError
+from gateway.upstream.mattermost import Mattermost
+
+# Headers of which a request may have one at most, since readers differ in which one counts.
+_SINGLE = (b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding")
+
+
+class GatewayApp:
+    """What clients talk to."""
+
+    def __init__(
+        self,
+        *,
+        uploads: Uploads,
+        passthrough: Passthrough,
+        mattermost: Mattermost,
+        origins: Origins,
+        accountant: Accountant,
+    ) -> None:
+        self._uploads = uploads
+        self._passthrough = passthrough
+        self._host = mattermost.host
+        self._upload_path = f"{mattermost.subpath}/api/v4/files".encode()
+        self._origins = origins
+        self._accountant = accountant
+
+    async def __call__(
+        self,
+        scope: dict[str, Any],
+        receive: Callable[[], Awaitable[Any]],
+        send: Callable[[Any], Awaitable[None]],
+    ) -> None:
+        account = self._accountant.open()
+        # The first header of each name, as Mattermost takes it.
+        headers = dict(reversed(scope["headers"]))
+        peer = scope["client"][0] if scope["client"] else "unknown"
+        origin = self._origins.read(peer, scope["scheme"], headers)
+        body = RequestBody(receive)
+        responder = Responder(send, origin.request_id)
+        try:
+            refusal = await self._serve(scope, headers, origin, body, responder, account)
+            if refusal is not None:
+                account.refuse(refusal)
+                await self._render(refusal, responder, origin)
+        except ClientGone:
+            account.abort()
+        except asyncio.CancelledError:
+            account.fail("shutdown")
+            raise
+        finally:
+            account.bytes_received = body.received
+            self._accountant.close(
+                account,
+                method=scope["method"],
+                path=scope["raw_path"].decode("latin-1"),
+                client=origin.client,
+                id_=origin.request_id,
+            )
+
+    async def _serve(
+        self,
+        scope: dict[str, Any],
+        headers: Mapping[bytes, bytes],
+        origin: Origin,
+        body: RequestBody,
+        responder: Responder,
+        account: Account,
+    ) -> Refusal | None:
+        """Answer the request, or say with which refusal it is to be answered."""
+        try:
+            await self._route(scope, headers, origin, body, responder, account)
+            return None
+        except Refused as refused:
+            if refused.__cause__ is not None:
+                account.detail = f"{type(refused.__cause__).__name__}: {refused.__cause__}"
+            return refused.refusal
+        except UpstreamError as error:
+            account.detail = str(error)
+            return error.refusal
+        except ClientGone:
+            raise
+        except Exception as error:
+            account.detail = "".join(format_exception(error))
+            return internal_error()
+
+    async def _route(
+        self,
+        scope: dict[str, Any],
+        headers: Mapping[bytes, bytes],
+        origin: Origin,
+        body: RequestBody,
+        responder: Responder,
+        account: Account,
+    ) -> None:
+        if "extensions" in scope and MALFORMED in scope["extensions"]:
+            account.endpoint = "malformed"
+            raise Refused(malformed_request())
+        raw_headers = scope["headers"]
+        if len(headers) != len(raw_headers):
+            _refuse_repeated(raw_headers)
+        method = scope["method"]
+        path = canonical(scope["raw_path"])
+        query = scope["query_string"]
+        if method == "POST" and path == self._upload_path:
+            account.endpoint = "files"
+            request = self._upload_request(query, headers, origin, body)
+            answer = await self._uploads.upload(request, account)
+            account.status = answer.status
+            account.outcome, account.reason = judged_by_mattermost(answer.status)
+            await responder.answer(answer)
+            return
+        account.endpoint = "passthrough"
+        await self._passthrough.forward(
+            method, path, query, raw_headers, origin, body, responder, account
+        )
+
+    def _upload_request(
+        self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody
+    ) -> UploadRequest:
+        length = headers.get(b"content-length")
+        if length is None and b"transfer-encoding" not in headers:
+            length = b"0"  # RFC 9112, 6.3: no body
+        content_type = headers.get(b"content-type")
+        credential = find_credential(headers, query)
+        return UploadRequest(
+            query=query,
+            content_types=[] if content_type is None else [content_type],
+            content_length=None if length is None else int(length),
+            credential=credential,
+            csrf_passes=credential is not None and csrf_passes(credential, headers),
+            forwarded=upload_headers(headers, self._host, origin),
+            body=body,
+        )
+
+    async def _render(self, refusal: Refusal, responder: Responder, origin: Origin) -> None:
+        if responder.started:
+            return  # the server cuts the connection of an answer that stops half-way
+        await responder.answer(render(refusal, origin.request_id))
+
+
+def _refuse_repeated(headers: list[tuple[bytes, bytes]]) -> None:
+    names = [name for name, _ in headers]
+    for name in _SINGLE:
+        if names.count(name) > 1:
+            raise Refused(ambiguous_request(f"it has more than one {name.decode()} header."))

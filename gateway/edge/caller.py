@@ -1,0 +1,96 @@
+"""Where a request comes from, and what Mattermost is told of that.
+
+Nothing that a client says of addresses or request ids is believed, unless its connection comes
+from a proxy that the administrator trusts.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from os import urandom
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+
+# Of the client's headers, these go along with an upload; the rest is the gateway's own.
+_FORWARDED = (b"user-agent", b"accept-language", b"x-csrf-token", b"x-requested-with")
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who asks, for logs and for Mattermost."""
+
+    client: str
+    """IP address of the client, as far as trusted proxies tell."""
+    request_id: str
+    headers: RawHeaders
+    """``X-Forwarded-*``, ``X-Real-Ip`` and ``X-Request-Id`` for Mattermost."""
+
+
+class Origins:
+    """Reads origins, believing ``trusted`` proxies only."""
+
+    def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._trusted = tuple(trusted)
+        self._is_trusted = lru_cache(4096)(self._look_up)
+
+    def read(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Origin:
+        """The origin of a request that came over a connection from ``peer``."""
+        client, chain, request_id = peer, "", b""
+        if self._trusted and self._is_trusted(peer):
+            chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+            client = self._client(chain, peer)
+            scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
+            request_id = headers.get(b"x-request-id", b"")
+        if not _REQUEST_ID.fullmatch(request_id):
+            request_id = new_request_id()
+        forwarded_for = f"{chain}, {peer}" if chain else peer
+        return Origin(
+            client,
+            request_id.decode(),
+            [
+                (b"x-forwarded-for", forwarded_for.encode("latin-1")),
+                (b"x-forwarded-proto", b"https" if scheme == "https" else b"http"),
+                (b"x-real-ip", client.encode("latin-1")),
+                (b"x-request-id", request_id),
+            ],
+        )
+
+    def _client(self, chain: str, peer: str) -> str:
+        """The nearest address that no trusted proxy of ours has."""
+        client = peer
+        for address in reversed([item.strip() for item in chain.split(",")]):
+            if not _is_address(address):
+                break
+            client = address
+            if not self._is_trusted(address):
+                break
+        return client
+
+    def _look_up(self, address: str) -> bool:
+        if not _is_address(address):
+            return False
+        parsed = ip_address(address)
+        return any(parsed in network for network in self._trusted)
+
+
+def upload_headers(headers: Mapping[bytes, bytes], host: bytes, origin: Origin) -> RawHeaders:
+    """The headers that an upload to Mattermost begins with."""
+    kept = [(name, headers[name]) for name in _FORWARDED if name in headers]
+    return [(b"host", headers.get(b"host") or host), *kept, *origin.headers]
+
+
+def new_request_id() -> bytes:
+    """26 lower-case letters and digits, as long as Mattermost's own ids."""
+    return urandom(13).hex().encode()
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

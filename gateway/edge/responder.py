@@ -1,0 +1,44 @@
+"""The way of an answer to the client."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.upload.request import Answer, ClientGone, RawHeaders
+
+
+class Responder:
+    """Sends the one answer of a request, with the request's id on it."""
+
+    __slots__ = ("_request_id", "_send", "started")
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]], request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.started = False
+
+    async def answer(self, answer: Answer) -> None:
+        """Send a whole answer. Raises ClientGone."""
+        length = (b"content-length", b"%d" % len(answer.body))
+        await self.start(answer.status, [*answer.headers, length])
+        await self.body(answer.body, more=False)
+
+    async def start(self, status: int, headers: RawHeaders) -> None:
+        """Send status and headers. Raises ClientGone."""
+        self.started = True
+        await self._pass(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [*headers, (b"x-request-id", self._request_id)],
+            }
+        )
+
+    async def body(self, piece: bytes, *, more: bool) -> None:
+        """Send a piece of the body, waiting while the client is slow. Raises ClientGone."""
+        await self._pass({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def _pass(self, message: dict[str, Any]) -> None:
+        try:
+            await self._send(message)
+        except OSError as error:  # what ASGI servers raise when the client is gone
+            raise ClientGone from error

@@ -1,0 +1,64 @@
+"""Finding the credential in a request, where and in the order in which Mattermost looks for it.
+
+Source: ``ParseAuthTokenFromRequest`` and ``checkCSRFToken`` of Mattermost 5.37, and recordings.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import unquote_to_bytes
+
+from gateway.values import Credential, CredentialKind
+
+_COOKIE = b"MMAUTHTOKEN"
+_LONGEST_TOKEN = 4096
+
+
+def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential | None:
+    """The cookie, else ``Authorization: Bearer|Token``, else ``?access_token=``.
+
+    ``headers`` holds the first header of each name, in lower case. A cookie decides even if it
+    is empty, as it does for Mattermost.
+    """
+    cookies = headers.get(b"cookie")
+    if cookies is not None and _COOKIE in cookies:
+        token = _cookie_token(cookies)
+        if token is not None:
+            return _credential(CredentialKind.COOKIE, token)
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() in (b"bearer", b"token"):
+            return _credential(CredentialKind.HEADER, token)
+    if b"access_token=" in query:
+        for pair in query.split(b"&"):
+            name, _, value = pair.partition(b"=")
+            if name == b"access_token" and value:
+                token = unquote_to_bytes(value.replace(b"+", b" "))
+                return _credential(CredentialKind.QUERY, token)
+    return None
+
+
+def csrf_passes(credential: Credential, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a request that changes something may go on to Mattermost with ``credential``.
+
+    A cookie needs a header that no foreign site can send; whether its value is right,
+    Mattermost decides, since the gateway forwards it.
+    """
+    if credential.kind is not CredentialKind.COOKIE:
+        return True
+    return bool(headers.get(b"x-csrf-token")) or (
+        headers.get(b"x-requested-with") == b"XMLHttpRequest"
+    )
+
+
+def _cookie_token(cookies: bytes) -> bytes | None:
+    for pair in cookies.split(b";"):
+        name, separator, value = pair.strip().partition(b"=")
+        if name == _COOKIE and separator:
+            return value.strip(b'"')
+    return None
+
+
+def _credential(kind: CredentialKind, token: bytes) -> Credential:
+    if len(token) > _LONGEST_TOKEN:
+        token = b""  # nobody's; Mattermost's own have 26 characters
+    return Credential(kind, token.strip().decode("latin-1"))

@@ -1,0 +1,107 @@
+"""The content type of a file, from its first bytes."""
+
+import contextlib
+import re
+
+from gateway.inspection.markup import begins_with_tag, markup
+from gateway.inspection.signatures import has_shebang, picture, program
+
+with contextlib.suppress(ImportError, OSError):
+    # Leads python-magic to the libmagic and the database of this wheel, so it has to come first.
+    import pylibmagic  # noqa: F401
+import magic
+
+HEAD_SIZE = 16 * 1024
+"""Bytes of a file that detection wants.
+
+Measured with libmagic 5.41 on 4,782 real files with 541 different endings. Compared with the
+answer to their first 256 KiB, it changes for 353 files when only 1 KiB is seen, 197 with 2 KiB,
+40 with 4 KiB, 8 with 8 KiB, 5 with 16 KiB, 4 with 32 KiB, 2 with 64 KiB; from 8 KiB on all of
+them are kinds of text (source code, JSON). Office documents need 2 KiB, a tar archive 512 bytes.
+Only disk images would need more: ISO 9660 has its mark at 32 KiB. A smaller head also is a
+shorter wait before forwarding begins, and less for a hostile file to keep libmagic busy with.
+"""
+
+UNKNOWN = "application/octet-stream"
+EMPTY = "inode/x-empty"
+"""As ``file --mime-type`` says."""
+TEXT = "text/plain"
+
+# libmagic's answer is awaited by everybody else, so it has to come soon whatever the bytes are.
+# With its own limits, 16 KiB of line feeds keep it busy for 250 ms; with these for 3 ms.
+_REGEX_BYTES = 1024
+_TEXT_BYTES = 2048
+_MAGIC_PARAM_ENCODING_MAX = 7
+"""Bytes taken for text; python-magic has no name for it (libmagic 5.40 and later)."""
+_BLANKS = re.compile(rb"([\t\n\v\f\r ]{16})[\t\n\v\f\r ]+")
+
+_CONTENT_TYPE = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9.+_-]*")
+
+_SCRIPTS = frozenset(
+    {
+        "application/javascript",
+        "application/x-php",
+        "text/javascript",
+        "text/tcl",
+        "text/x-awk",
+        "text/x-execline",
+        "text/x-gawk",
+        "text/x-lua",
+        "text/x-luatex",
+        "text/x-nawk",
+        "text/x-perl",
+        "text/x-php",
+        "text/x-python",
+        "text/x-ruby",
+        "text/x-script.python",
+        "text/x-shellscript",
+        "text/x-systemtap",
+        "text/x-tcl",
+    }
+)
+"""Scripts in libmagic's names. Where no interpreter is named it guesses from single words, and
+takes notes about Python for Python: without a shebang all of these are text."""
+
+
+class Detector:
+    """Asks libmagic, and knows where libmagic is wrong."""
+
+    def __init__(self) -> None:
+        self._magic = magic.Magic(mime=True)
+        self._magic.setparam(magic.MAGIC_PARAM_REGEX_MAX, _REGEX_BYTES)
+        with contextlib.suppress(magic.MagicException):
+            self._magic.setparam(_MAGIC_PARAM_ENCODING_MAX, _TEXT_BYTES)
+
+    def detect(self, head: bytes) -> str:
+        """The content type of a file that begins with ``head``: its first HEAD_SIZE bytes,
+        or all of it.
+
+        ``UNKNOWN`` where nobody can tell. Never raises, and takes some milliseconds at most.
+        """
+        if not head:
+            return EMPTY
+        return picture(head) or program(head) or markup(head) or _corrected(head, self._ask(head))
+
+    def _ask(self, head: bytes) -> str:
+        if b"\0" not in head:
+            head = _BLANKS.sub(rb"\1", head)
+        try:
+            answer = self._magic.from_buffer(head)
+        except magic.MagicException:
+            # Only hostile bytes were seen to do this ("indirect count (50) exceeded").
+            return UNKNOWN
+        return answer if _CONTENT_TYPE.fullmatch(answer) else UNKNOWN
+
+
+def _corrected(head: bytes, answer: str) -> str:
+    if has_shebang(head):
+        return answer if answer in _SCRIPTS else "text/x-shellscript"
+    if head.startswith(b"<?php"):
+        return "text/x-php"
+    if answer in _SCRIPTS:
+        return TEXT
+    if answer == "text/html" and not begins_with_tag(head):
+        return TEXT
+    if len(head) == 1 and head.isascii() and (head.isspace() or head.decode().isprintable()):
+        return TEXT  # libmagic needs two characters
+    return answer

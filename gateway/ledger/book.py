@@ -1,0 +1,105 @@
+"""What one process holds and owes between its transactions. Decisions only, no I/O.
+
+A ledger file keeps for each account and window the bytes that are stored, and for each process
+the bytes that it holds for running uploads. Only the process itself changes what it holds, so
+this book is the truth about it, and writing the file twice writes the same.
+"""
+
+from collections.abc import Callable, Sequence
+
+from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage
+
+Slot = tuple[int, int, str]
+"""An account in a window: end and start of the window, and the key."""
+
+
+def slot_of(claim: Claim) -> Slot:
+    return claim.window.end, claim.window.start, claim.key
+
+
+class Book:
+    """Open reservations, and what the file has not been told yet."""
+
+    def __init__(self) -> None:
+        self._open: set[Reservation] = set()
+        self._held: dict[Slot, int] = {}
+        self._owed: dict[Slot, int] = {}
+        self._changed: set[Slot] = set()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the file must be written."""
+        return bool(self._changed)
+
+    def usage(self, slot: Slot, others: Usage) -> Usage:
+        """``others``, which is what the file says without this process, and this book."""
+        return Usage(
+            others.used + self._owed.get(slot, 0), others.reserved + self._held.get(slot, 0)
+        )
+
+    def grant(
+        self, claims: Sequence[Claim], others: Callable[[Slot], Usage]
+    ) -> Reservation | QuotaExceeded:
+        """All of ``claims`` or none; ``others`` is as for :meth:`usage`.
+
+        Of several quotas that are used up, the one that lasts longest is told.
+        """
+        exceeded: QuotaExceeded | None = None
+        for claim in claims:
+            slot = slot_of(claim)
+            usage = self.usage(slot, others(slot))
+            taken = usage.used + usage.reserved
+            if taken + claim.amount > claim.limit and (
+                exceeded is None or exceeded.claim.window.end < claim.window.end
+            ):
+                exceeded = QuotaExceeded(claim, taken)
+        if exceeded is not None:
+            return exceeded
+        reservation = Reservation(tuple(claims))
+        self._open.add(reservation)
+        for claim in claims:
+            self._hold(slot_of(claim), claim.amount)
+        return reservation
+
+    def settle(self, reservation: Reservation, stored: int) -> bool:
+        """Owe ``stored`` bytes in place of what was held; False if that was done before."""
+        if reservation not in self._open:
+            return False
+        self._open.remove(reservation)
+        for claim in reservation.claims:
+            slot = slot_of(claim)
+            self._hold(slot, -claim.amount)
+            if stored:
+                self._owed[slot] = self._owed.get(slot, 0) + stored
+        return True
+
+    def _hold(self, slot: Slot, amount: int) -> None:
+        held = self._held.get(slot, 0) + amount
+        if held:
+            self._held[slot] = held
+        else:
+            self._held.pop(slot, None)
+        self._changed.add(slot)
+
+    def release_all(self) -> None:
+        """Nothing is held any more; to settle now does nothing."""
+        self._open.clear()
+        self._changed.update(self._held)
+        self._held.clear()
+
+    def hold_again(self) -> None:
+        """The file no longer knows what this process holds: all of it is to be written."""
+        self._changed.update(self._held)
+
+    def owed(self) -> list[tuple[Slot, int]]:
+        """Bytes to add to what is stored."""
+        return list(self._owed.items())
+
+    def held(self) -> list[tuple[Slot, int]]:
+        """What the file must say that this process holds, where it may say otherwise."""
+        return [(slot, self._held.get(slot, 0)) for slot in self._changed]
+
+    def written(self) -> None:
+        """The file has been told everything."""
+        self._owed.clear()
+        self._changed.clear()

@@ -1,0 +1,284 @@
+"""The ledger's SQLite file, spoken to synchronously and without ever waiting.
+
+``used`` has what is stored, ``held`` what the processes (owners) hold for running uploads, and
+``owners`` their leases. A commit is one append to the write-ahead log without an fsync
+(``synchronous=NORMAL``): what is committed survives the death of the process; a power cut can
+take back the commits since the last checkpoint, and leaves a consistent file.
+
+sqlite3.Error and OSError end here, as :class:`LedgerBusy` or :class:`LedgerUnavailable`.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.ledger.book import Slot
+from gateway.ledger.quotas import LedgerUnavailable, Usage
+
+_VERSION = 1
+# A commit writes whole pages to the log. Rows are short, so small pages halve its cost.
+_PAGE_SIZE = 1024
+# Checkpoint once the log is this long, in bytes.
+_LONG_LOG = 8 * 2**20
+_PRUNED_AT_ONCE = 1000
+
+_SCHEMA = """
+CREATE TABLE owners (
+    owner INTEGER PRIMARY KEY,
+    renewed REAL NOT NULL,
+    lease REAL NOT NULL
+);
+CREATE TABLE used (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key)
+) WITHOUT ROWID;
+CREATE TABLE held (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    owner INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key, owner)
+) WITHOUT ROWID;
+"""
+
+_USAGE = """
+SELECT (SELECT bytes FROM used WHERE ends = ? AND starts = ? AND key = ?),
+       (SELECT sum(bytes) FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner != ?)
+"""
+_ADD_USED = """
+INSERT INTO used VALUES (?, ?, ?, ?)
+ON CONFLICT (ends, starts, key) DO UPDATE SET bytes = bytes + excluded.bytes
+"""
+_SET_HELD = """
+INSERT INTO held VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (ends, starts, key, owner) DO UPDATE SET bytes = excluded.bytes
+"""
+_DROP_HELD = "DELETE FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner = ?"
+_LEASES = "SELECT min(renewed + lease), max(renewed), max(owner = ?) FROM owners"
+_RENEW = """
+INSERT INTO owners VALUES (?, ?, ?)
+ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease
+"""
+_PRUNE = f"""
+DELETE FROM used WHERE (ends, starts, key) IN
+    (SELECT ends, starts, key FROM used WHERE ends <= ? LIMIT {_PRUNED_AT_ONCE})
+"""  # noqa: S608 - a constant
+
+
+class LedgerBusy(Exception):
+    """Another process is writing; a moment later it may work."""
+
+
+class LedgerFile:
+    """One connection, opened when it is needed and opened anew after trouble."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.absolute()
+        self._path = str(self._file)
+        self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0)
+
+    @contextmanager
+    def transaction(self) -> Iterator["Transaction"]:
+        """All that is done inside is written, or nothing is.
+
+        Raises LedgerBusy or LedgerUnavailable, at once.
+        """
+        try:
+            connection = self._connected()
+            connection.execute("BEGIN IMMEDIATE")
+        except (sqlite3.Error, OSError) as error:
+            if _is_busy(error):
+                raise LedgerBusy from error
+            self.close()
+            raise self._unavailable(error) from error
+        try:
+            yield Transaction(connection)
+            connection.execute("COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            self.close()  # which rolls back
+            raise self._unavailable(error) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _unavailable(self, error: Exception) -> LedgerUnavailable:
+        return LedgerUnavailable(f"the quota ledger {self._path} cannot be used: {error}")
+
+    def _connected(self) -> sqlite3.Connection:
+        """The connection to the file that is at the path now."""
+        if self._connection is not None:
+            with contextlib.suppress(FileNotFoundError):
+                found = os.stat(self._path)  # noqa: PTH116 - on the path of every upload
+                if (found.st_dev, found.st_ino) == self._identity:
+                    return self._connection
+            self.close()
+        with _locked(self._file.parent):
+            _create(self._file)
+            connection = _connect(self._file, patience=0)
+            try:
+                _prepare(connection)
+                found = self._file.stat()
+            except BaseException:
+                connection.close()
+                raise
+        self._connection, self._identity = connection, (found.st_dev, found.st_ino)
+        return connection
+
+    def log_is_long(self) -> bool:
+        """Whether :meth:`checkpoint` is due."""
+        try:
+            return _beside(self._file, "-wal").stat().st_size > _LONG_LOG
+        except OSError:
+            return False
+
+    def checkpoint(self) -> None:
+        """Copy the log into the file, with fsyncs: for another thread, on a connection of its own.
+
+        Trouble is left to those who write, and tell somebody.
+        """
+        with (
+            contextlib.suppress(sqlite3.Error),
+            contextlib.closing(_connect(self._file, patience=1.0)) as connection,
+        ):
+            if _version(connection) != _VERSION:
+                return  # somebody is making a new file
+            # Most is copied while others write, so that TRUNCATE locks them out for little.
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            # The first commit in an empty log syncs the log's header. Make it here.
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+class Transaction:
+    """What can be asked and told inside one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._usages: dict[Slot, Usage] = {}
+
+    def usage(self, slot: Slot, *, besides: int) -> Usage:
+        """What was stored, and held by owners other than ``besides``, when this began."""
+        usage = self._usages.get(slot)
+        if usage is None:
+            row = self._connection.execute(_USAGE, (*slot, *slot, besides)).fetchone()
+            usage = self._usages[slot] = Usage(row[0] or 0, row[1] or 0)
+        return usage
+
+    def add_used(self, amounts: Iterable[tuple[Slot, int]]) -> None:
+        self._connection.executemany(_ADD_USED, [(*slot, amount) for slot, amount in amounts])
+
+    def set_held(self, owner: int, amounts: Iterable[tuple[Slot, int]]) -> None:
+        some = [(*slot, owner, amount) for slot, amount in amounts if amount]
+        none = [(*slot, owner) for slot, amount in amounts if not amount]
+        if some:
+            self._connection.executemany(_SET_HELD, some)
+        if none:
+            self._connection.executemany(_DROP_HELD, none)
+
+    def leases_are_fine(self, owner: int, now: float) -> bool:
+        """Whether ``owner`` has a lease and all leases run now."""
+        ends, renewed, known = self._connection.execute(_LEASES, (owner,)).fetchone()
+        return bool(known) and renewed <= now < ends
+
+    def renew(self, owner: int, now: float, lease: float) -> bool:
+        """Renew the lease of ``owner``, end those that ran out, release what they held.
+
+        False if the lease had been ended, and with it what the owner held.
+        """
+        execute = self._connection.execute
+        # A clock that was put back must not make the leases of dead owners longer.
+        execute("UPDATE owners SET renewed = ? WHERE renewed > ?", (now, now))
+        execute("DELETE FROM owners WHERE renewed + lease <= ? AND owner != ?", (now, owner))
+        known = execute("SELECT 1 FROM owners WHERE owner = ?", (owner,)).fetchone()
+        execute(_RENEW, (owner, now, lease))
+        execute("DELETE FROM held WHERE owner NOT IN (SELECT owner FROM owners)")
+        return known is not None
+
+    def leave(self, owner: int) -> None:
+        """End the lease of ``owner`` and release what it held."""
+        self._connection.execute("DELETE FROM held WHERE owner = ?", (owner,))
+        self._connection.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+
+    def prune(self, before: float) -> None:
+        """Forget windows that ended before, some thousand at once."""
+        self._connection.execute(_PRUNE, (before,))
+
+
+def _is_busy(error: Exception) -> bool:
+    """Of our folder's lock as well as of SQLite's own."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, BlockingIOError) or code & 0xFF == sqlite3.SQLITE_BUSY
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time opens or creates; raises BlockingIOError if another one does."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _create(file: Path) -> None:
+    """An empty file for the owner's eyes only, where there is none."""
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        # SQLite would open it for reading, and leave a log behind that nobody can write.
+        if not os.access(file, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, "it is read-only", str(file)) from None
+        return
+    for ending in ("-wal", "-shm"):  # left behind by a file that somebody deleted
+        _beside(file, ending).unlink(missing_ok=True)
+
+
+def _beside(file: Path, ending: str) -> Path:
+    return file.with_name(file.name + ending)
+
+
+def _connect(file: Path, *, patience: float) -> sqlite3.Connection:
+    """``patience`` is how many seconds a statement may block on another process's lock."""
+    connection = sqlite3.connect(
+        f"{file.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None
+    )
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    version = _version(connection)
+    if version == _VERSION:
+        return
+    if version:
+        raise sqlite3.DatabaseError(f"it has version {version}, and {_VERSION} is understood")
+    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+    )

@@ -1,0 +1,272 @@
+"""The quota ledger in an SQLite file that the gateway's processes share.
+
+SQLite runs on the event loop's own thread: handing a statement to another thread costs more than
+the statement. Whatever is asked within one turn of the loop is done in one transaction, and
+nothing in it waits: not for a lock (it is tried again a moment later), and not for a disk
+(checkpoints, which call fsync, have a thread of their own).
+
+Each open ledger is an owner with a lease, renewed by one write however many uploads run. What an
+owner held is released when its lease has run out, by whoever comes next. An owner whose lease
+was ended while it lives (a clock that jumped, a machine that slept) takes a new one and holds
+again what its uploads still need.
+"""
+
+import asyncio
+import contextlib
+import random
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.ledger.book import Book, Slot
+from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
+from gateway.ledger.quotas import (
+    Claim,
+    LedgerUnavailable,
+    QuotaExceeded,
+    Reservation,
+    Usage,
+    Window,
+)
+
+_PAUSE_WHEN_BUSY = (0.001, 0.005)
+_LOG_LOOKED_AT_EVERY = 0.5
+# Windows that ended are kept for a while, for clocks that are put right.
+_KEPT_AFTER_END = 2 * 86_400
+
+_T = TypeVar("_T")
+_Work = Callable[[Transaction], _T]
+
+
+@dataclass(slots=True)
+class _Ask:
+    """Something to do in the next transaction, and who waits for it until when (loop time)."""
+
+    work: _Work[object]
+    answer: asyncio.Future[Any]
+    deadline: float
+
+
+class SQLiteLedger:
+    """Counts what is stored and reserved. Durations are seconds, amounts are bytes."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        lease: float = 60.0,
+        clock: Callable[[], float] = time.time,
+        busy_timeout: float = 5.0,
+    ) -> None:
+        self._file = LedgerFile(path)
+        self._lease = lease
+        self._clock = clock
+        self._busy_timeout = busy_timeout
+        self._owner = secrets.randbits(62)
+        self._book = Book()
+        self._asks: list[_Ask] = []
+        self._next_flush: asyncio.Handle | None = None
+        self._closing = asyncio.Event()
+        self._closed = True
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self) -> None:
+        """Make folder and file where they are missing. Raises LedgerUnavailable."""
+        self._closed = False
+        try:
+            await self.check()
+        except BaseException:
+            self._shut()
+            raise
+        self._tasks = [
+            asyncio.create_task(self._repeat(self._lease / 3, self._tend)),
+            asyncio.create_task(self._repeat(_LOG_LOOKED_AT_EVERY, self._checkpoint)),
+        ]
+
+    async def close(self) -> None:
+        """Write what is owed, release what is held.
+
+        Raises LedgerUnavailable if stored bytes could not be booked.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._closing.set()
+        try:
+            await asyncio.gather(*self._tasks)
+            await self._ask(self._leave)
+        except LedgerUnavailable:
+            if self._book.owed():
+                raise
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
+        self._closed = True
+        if self._next_flush is not None:
+            self._next_flush.cancel()
+            self._next_flush = None
+        self._file.close()
+
+    async def check(self) -> None:
+        """Prove that the ledger can be written, by writing. Raises LedgerUnavailable."""
+        await self._submit(self._renew)
+
+    async def reserve(self, claims: Sequence[Claim]) -> Reservation:
+        """All of ``claims`` or none. Raises QuotaExceeded or LedgerUnavailable.
+
+        A caller that is cancelled has reserved nothing.
+        """
+        if not claims:
+            return Reservation(())
+        answer = self._submit(partial(self._grant, claims))
+        try:
+            outcome = await answer
+        except asyncio.CancelledError:
+            if not answer.cancelled() and answer.exception() is None:
+                granted = answer.result()
+                if isinstance(granted, Reservation):
+                    self._settle(granted, 0)
+            raise
+        if isinstance(outcome, QuotaExceeded):
+            raise outcome
+        return outcome
+
+    async def settle(self, reservation: Reservation, stored: int) -> None:
+        """Book ``stored`` bytes in place of those reserved. A second time does nothing.
+
+        Raises LedgerUnavailable if that could not be written yet. It is then still owed, as it is
+        when the caller is cancelled, and written as soon as the ledger works again.
+        """
+        if stored < 0:
+            raise ValueError(f"nobody can store {stored} bytes")
+        if self._settle(reservation, stored):
+            await self._submit(_nothing)
+
+    async def usage(self, key: str, window: Window) -> Usage:
+        """What is charged to ``key`` in ``window``. Raises LedgerUnavailable."""
+        return await self._submit(partial(self._usage, (window.end, window.start, key)))
+
+    def _settle(self, reservation: Reservation, stored: int) -> bool:
+        settled = self._book.settle(reservation, stored)
+        if settled:
+            self._schedule()
+        return settled
+
+    # Asking: one transaction for whatever comes together.
+
+    def _submit(self, work: _Work[_T]) -> asyncio.Future[_T]:
+        if self._closed:
+            raise LedgerUnavailable("the quota ledger is closed")
+        return self._ask(work)
+
+    def _ask(self, work: _Work[_T]) -> asyncio.Future[_T]:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[_T] = loop.create_future()
+        self._asks.append(_Ask(work, answer, loop.time() + self._busy_timeout))
+        self._schedule()
+        return answer
+
+    def _schedule(self, delay: float = 0.0) -> None:
+        if self._next_flush is None:
+            loop = asyncio.get_running_loop()
+            self._next_flush = (
+                loop.call_later(delay, self._flush) if delay else loop.call_soon(self._flush)
+            )
+
+    def _flush(self) -> None:
+        self._next_flush = None
+        asks = [ask for ask in self._asks if not ask.answer.done()]
+        self._asks = []
+        if not asks and not self._book.changed:
+            return
+        try:
+            outcomes = self._transact(asks)
+        except LedgerBusy:
+            self._postpone(asks)
+        except Exception as error:
+            for ask in asks:
+                ask.answer.set_exception(_again(error))
+        else:
+            for ask, outcome in zip(asks, outcomes, strict=True):
+                ask.answer.set_result(outcome)
+
+    def _postpone(self, asks: list[_Ask]) -> None:
+        """Another process is writing: try again shortly, for those who still have time."""
+        now = asyncio.get_running_loop().time()
+        for ask in asks:
+            if now < ask.deadline:
+                self._asks.append(ask)
+            else:
+                ask.answer.set_exception(LedgerUnavailable("the quota ledger is locked"))
+        self._schedule(random.uniform(*_PAUSE_WHEN_BUSY))  # noqa: S311 - no secret
+
+    # Inside the transaction.
+
+    def _transact(self, asks: list[_Ask]) -> list[object]:
+        outcomes: list[object] = []
+        try:
+            with self._file.transaction() as transaction:
+                if not transaction.leases_are_fine(self._owner, self._clock()):
+                    self._renew(transaction)
+                for ask in asks:
+                    outcomes.append(ask.work(transaction))  # noqa: PERF401 - kept if one fails
+                transaction.add_used(self._book.owed())
+                transaction.set_held(self._owner, self._book.held())
+        except BaseException:
+            for outcome in outcomes:
+                if isinstance(outcome, Reservation):
+                    self._book.settle(outcome, 0)
+            raise
+        self._book.written()
+        return outcomes
+
+    def _grant(
+        self, claims: Sequence[Claim], transaction: Transaction
+    ) -> Reservation | QuotaExceeded:
+        return self._book.grant(claims, partial(transaction.usage, besides=self._owner))
+
+    def _usage(self, slot: Slot, transaction: Transaction) -> Usage:
+        return self._book.usage(slot, transaction.usage(slot, besides=self._owner))
+
+    def _renew(self, transaction: Transaction) -> None:
+        if not transaction.renew(self._owner, self._clock(), self._lease):
+            self._book.hold_again()
+
+    def _leave(self, transaction: Transaction) -> None:
+        self._book.release_all()
+        transaction.leave(self._owner)
+
+    # In the background.
+
+    async def _repeat(self, every: float, step: Callable[[], Awaitable[None]]) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), every)
+                return
+            with contextlib.suppress(LedgerUnavailable):
+                await step()
+
+    async def _tend(self) -> None:
+        await self._submit(self._renew_and_prune)
+
+    def _renew_and_prune(self, transaction: Transaction) -> None:
+        self._renew(transaction)
+        transaction.prune(self._clock() - _KEPT_AFTER_END)
+
+    async def _checkpoint(self) -> None:
+        if self._file.log_is_long():
+            await asyncio.to_thread(self._file.checkpoint)
+
+
+def _nothing(_: Transaction) -> None:
+    """A settlement is in the book; it only waits until that is written."""
+
+
+def _again(error: Exception) -> Exception:
+    """One exception for each who waits: they must not share a traceback."""
+    return LedgerUnavailable(str(error)) if isinstance(error, LedgerUnavailable) else error

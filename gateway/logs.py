@@ -1,0 +1,104 @@
+"""Logs: one structured line per event on standard output, as JSON or for a console.
+
+The fields of a line never hold secrets: callers pass what may be shown, and this module has no
+access to requests.
+"""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from traceback import format_exception
+from typing import TextIO
+
+import orjson
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+Render = Callable[[str, str, str, dict[str, object]], bytes]
+
+
+def _encode(value: object) -> bytes:
+    return orjson.dumps(value, default=str)
+
+
+def _json(time: str, level: str, event: str, fields: dict[str, object]) -> bytes:
+    line = {"time": time, "level": level, "event": event, **fields}
+    try:
+        return _encode(line)
+    except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
+        return json.dumps(line, default=str).encode()
+
+
+def _console(time: str, level: str, event: str, fields: dict[str, object]) -> bytes:
+    shown = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
+    return f"{time} {level.upper():7} {event} {shown}".rstrip().encode()
+
+
+def _plain(value: object) -> str:
+    """A value on one line: quoted where it could be mistaken for something else."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        bare = value.isascii() and value.isprintable() and value and not set(value) & set(' "=')
+        return value if bare else json.dumps(value, ensure_ascii=not value.isprintable())
+    return json.dumps(value, default=str)
+
+
+RENDERINGS: dict[str, Render] = {"json": _json, "console": _console}
+
+
+class Log:
+    """Writes events of ``level`` and above, each in a single write."""
+
+    def __init__(self, rendering: str, level: str, stream: TextIO = sys.stdout) -> None:
+        self._render = RENDERINGS[rendering]
+        self._threshold = LEVELS[level]
+        self._descriptor = stream.fileno()
+
+    def enabled(self, level: str) -> bool:
+        return LEVELS[level] >= self._threshold
+
+    def write(self, level: str, event: str, fields: dict[str, object]) -> None:
+        if LEVELS[level] < self._threshold:
+            return
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = self._render(time.replace("+00:00", "Z"), level, event, fields) + b"\n"
+        try:
+            # One write call per line keeps the lines of several workers apart.
+            os.write(self._descriptor, line)
+        except OSError:
+            return  # nobody reads the log any more; uploads go on
+
+    def info(self, event: str, **fields: object) -> None:
+        self.write("info", event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        self.write("warning", event, fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        self.write("error", event, fields)
+
+
+class LibraryHandler(logging.Handler):
+    """What libraries say through ``logging`` comes out as events of the same log."""
+
+    def __init__(self, log: Log) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, object] = {"logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            fields["traceback"] = "".join(format_exception(record.exc_info[1]))
+        level = "error" if record.levelno >= 40 else "warning" if record.levelno >= 30 else "info"
+        self._log.write(level, "library", fields)
+
+
+def capture_libraries(log: Log) -> None:
+    """Route the standard library's logging into ``log``."""
+    root = logging.getLogger()
+    root.handlers = [LibraryHandler(log)]
+    root.setLevel(logging.WARNING)

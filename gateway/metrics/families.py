@@ -1,0 +1,103 @@
+"""The metric families: name, kind, labels, meaning. The one place that defines them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+SECONDS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5,
+    1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0,
+)  # fmt: skip
+"""Buckets from a millisecond to an hour."""
+BYTES = (*(float(2**power) for power in range(10, 34, 2)), 10.0 * 2**30)
+"""Buckets from 1 KiB to 10 GiB."""
+
+PREFIX = "upload_gateway_"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One metric family."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+    """Upper bounds, without +Inf."""
+
+    @property
+    def cells(self) -> int:
+        """Values kept for each combination of labels."""
+        return len(self.buckets) + 2 if self.kind == "histogram" else 1
+
+    @property
+    def exposed_name(self) -> str:
+        """The name as Prometheus stores it (a histogram's has further suffixes)."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+REQUESTS = Family(
+    f"{PREFIX}requests",
+    "counter",
+    "Requests by what they asked for and how they ended; each is counted once.",
+    ("endpoint", "method", "status", "outcome", "reason"),
+)
+REQUEST_SECONDS = Family(
+    f"{PREFIX}request_duration_seconds",
+    "histogram",
+    "Time from a request's head to the end of its answer.",
+    ("endpoint", "outcome"),
+    SECONDS,
+)
+STAGE_SECONDS = Family(
+    f"{PREFIX}stage_duration_seconds",
+    "histogram",
+    "Time that uploads spent in each stage of their way.",
+    ("stage",),
+    SECONDS,
+)
+FILES = Family(
+    f"{PREFIX}files",
+    "counter",
+    "Files by how they ended, why, and the group of their content.",
+    ("outcome", "reason", "group"),
+)
+STORED_FILE_BYTES = Family(
+    f"{PREFIX}stored_file_size_bytes",
+    "histogram",
+    "Sizes of the files that Mattermost took.",
+    (),
+    BYTES,
+)
+RECEIVED_BYTES = Family(
+    f"{PREFIX}received_bytes", "counter", "Bytes of request bodies read from clients."
+)
+STORED_BYTES = Family(f"{PREFIX}stored_bytes", "counter", "Bytes of files that Mattermost took.")
+IN_FLIGHT = Family(
+    f"{PREFIX}requests_in_flight", "gauge", "Requests that are being served at the moment."
+)
+UPSTREAM_EXCHANGES = Family(
+    f"{PREFIX}upstream_exchanges",
+    "counter",
+    "Uploads sent to Mattermost by result: a class of status, or what went wrong.",
+    ("result",),
+)
+SESSION_LOOKUPS = Family(
+    f"{PREFIX}session_lookups",
+    "counter",
+    "Look-ups of credentials by result: hit, hit_rejected, joined, miss, error.",
+    ("result",),
+)
+
+ALL = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    STAGE_SECONDS,
+    FILES,
+    STORED_FILE_BYTES,
+    RECEIVED_BYTES,
+    STORED_BYTES,
+    IN_FLIGHT,
+    UPSTREAM_EXCHANGES,
+    SESSION_LOOKUPS,
+)

@@ -1,0 +1,28 @@
+"""The rules that files are judged by."""
+
+from dataclasses import dataclass
+
+from gateway.policy.agreement import Agreement
+from gateway.policy.selectors import TypeSelector
+
+__all__ = ["Agreement", "Policy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may pass. A type has to be allowed and not denied."""
+
+    max_file_size: int
+    """Bytes."""
+    allowed: TypeSelector
+    denied: TypeSelector
+    denied_extensions: frozenset[str]
+    """Lower case, without the dot: ``exe``, ``tar.gz``."""
+    agreement: Agreement
+
+    def __post_init__(self) -> None:
+        if self.max_file_size < 0:
+            raise ValueError(f"a largest size cannot be {self.max_file_size}")
+        for extension in self.denied_extensions:
+            if extension != extension.lower() or extension.startswith("."):
+                raise ValueError(f"{extension!r} is not a lower-case ending without its dot")

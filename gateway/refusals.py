@@ -1,0 +1,285 @@
+"""Every way the gateway says no: a stable id, a status, and a sentence its reader can act on.
+
+Refusals are values. Those that Mattermost itself would have given keep Mattermost's ids and
+texts, so that clients react to them as they always did; the gateway's own begin with
+``gateway.``. ``reason`` is the bounded word under which a refusal is counted and logged.
+"""
+
+from dataclasses import dataclass
+
+from gateway.units import format_size
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One answer of "no", ready to be rendered as Mattermost renders its errors."""
+
+    id: str
+    status: int
+    reason: str
+    message: str
+    retry_after: int | None = None
+    """Seconds after which trying again makes sense."""
+    headers: Headers = ()
+    """Further response headers, such as Mattermost's own ``Set-Cookie`` on a 401."""
+
+    def __post_init__(self) -> None:
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"a refusal needs an error status, not {self.status}")
+
+
+class Refused(Exception):
+    """Carries a refusal up to the edge, where it is rendered and counted."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.id)
+        self.refusal = refusal
+
+
+def shown(name: str, limit: int = 80) -> str:
+    """A file name fit for a sentence: printable, on one line, not endless."""
+    clean = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name)
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+# What the policy refuses.
+
+
+def file_too_large(name: str, size: int | None, limit: int) -> Refusal:
+    """``size`` is None when all that is known is that the limit was passed."""
+    how_large = "too large" if size is None else f"too large ({format_size(size)})"
+    return Refusal(
+        "gateway.file_too_large",
+        413,
+        "file_too_large",
+        f"“{shown(name)}” is {how_large}. The largest file you can upload here is "
+        f"{format_size(limit)}. Make it smaller, or share a link to it instead.",
+    )
+
+
+def extension_denied(name: str, extension: str) -> Refusal:
+    return Refusal(
+        "gateway.extension_denied",
+        403,
+        "extension_denied",
+        f"“{shown(name)}” was not uploaded: files ending in .{shown(extension, 20)} are not "
+        "allowed here. Ask your administrator if you need to share it.",
+    )
+
+
+def type_denied(name: str, content_type: str, called: str) -> Refusal:
+    """``called`` is what people call the content, such as ``a program``."""
+    return Refusal(
+        "gateway.type_denied",
+        415,
+        "type_denied",
+        f"“{shown(name)}” was not uploaded: it is {called} ({content_type}), and files of this "
+        "type are not allowed here. Ask your administrator if you need to share it.",
+    )
+
+
+def content_mismatch(name: str, extension: str, content_type: str, called: str) -> Refusal:
+    return Refusal(
+        "gateway.content_mismatch",
+        415,
+        "content_mismatch",
+        f"“{shown(name)}” was not uploaded: its name ends in .{shown(extension, 20)}, but its "
+        f"content is {called} ({content_type}). If you did not expect this, do not open the "
+        "file: it may be harmful.",
+    )
+
+
+def file_name_refused(problem: str) -> Refusal:
+    """``problem`` completes the sentence "The file's name …"."""
+    return Refusal(
+        "gateway.file_name_refused",
+        400,
+        "file_name_refused",
+        f"The file was not uploaded: its name {problem}. Rename it and try again.",
+    )
+
+
+def quota_exceeded(used: int, limit: int, period: str, resets_at: str, retry_after: int) -> Refusal:
+    """``period`` completes "for …" (``today``); ``resets_at`` is ``00:00 UTC``."""
+    return Refusal(
+        "gateway.quota_exceeded",
+        429,
+        "quota_exceeded",
+        f"This file does not fit into your upload quota: you have used {format_size(used)} of "
+        f"your {format_size(limit)} for {period}. You can upload more at {resets_at}.",
+        retry_after=retry_after,
+    )
+
+
+# What cannot be read, or could be read in two ways.
+
+
+def malformed_request() -> Refusal:
+    return Refusal(
+        "gateway.malformed_request",
+        400,
+        "malformed_request",
+        "The server could not understand this request: it is not valid HTTP.",
+    )
+
+
+def ambiguous_request(problem: str) -> Refusal:
+    """``problem`` is a whole sentence about the request, for the author of its client."""
+    return Refusal(
+        "gateway.ambiguous_request",
+        400,
+        "ambiguous_request",
+        f"The upload was refused because it could be read in more than one way: {problem}",
+    )
+
+
+def unguarded_upload() -> Refusal:
+    return Refusal(
+        "gateway.unguarded_upload",
+        403,
+        "unguarded_upload",
+        "Files cannot be uploaded here: the upload gateway has no rule for this address. "
+        "Ask your administrator if you need it.",
+    )
+
+
+def client_too_slow() -> Refusal:
+    return Refusal(
+        "gateway.client_too_slow",
+        408,
+        "client_too_slow",
+        "The upload stopped arriving and was given up. Check your connection and try again.",
+    )
+
+
+# What Mattermost, the ledger or this machine cannot do at the moment.
+
+
+def upstream_unreachable(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.upstream_unreachable",
+        503,
+        "upstream_unreachable",
+        "Mattermost cannot be reached at the moment. Please try again shortly.",
+        retry_after=retry_after,
+    )
+
+
+def upstream_failed() -> Refusal:
+    return Refusal(
+        "gateway.upstream_failed",
+        502,
+        "upstream_failed",
+        "Mattermost broke off before it answered. The file may not have been stored; "
+        "please try again.",
+    )
+
+
+def upstream_timeout() -> Refusal:
+    return Refusal(
+        "gateway.upstream_timeout",
+        504,
+        "upstream_timeout",
+        "Mattermost did not answer in time. The file may not have been stored; please try again.",
+    )
+
+
+def ledger_unavailable(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.ledger_unavailable",
+        503,
+        "ledger_unavailable",
+        "Upload quotas cannot be checked at the moment, so nothing can be uploaded. "
+        "Please try again shortly.",
+        retry_after=retry_after,
+    )
+
+
+def spool_full() -> Refusal:
+    return Refusal(
+        "gateway.spool_full",
+        507,
+        "spool_full",
+        "The upload gateway has no room to check this file at the moment. "
+        "Please try again later, or tell your administrator.",
+    )
+
+
+def internal_error() -> Refusal:
+    return Refusal(
+        "gateway.internal_error",
+        500,
+        "internal_error",
+        "Something went wrong in the upload gateway. Please try again; if it happens again, "
+        "give your administrator the request id.",
+    )
+
+
+# What Mattermost 5.37 would have refused itself, in its words (recorded).
+
+
+def session_expired(headers: Headers = ()) -> Refusal:
+    return Refusal(
+        "api.context.session_expired.app_error",
+        401,
+        "unauthenticated",
+        "Invalid or expired session, please login again.",
+        headers=headers,
+    )
+
+
+def invalid_url_param(name: str) -> Refusal:
+    return Refusal(
+        "api.context.invalid_url_param.app_error",
+        400,
+        "invalid_form",
+        f"Invalid or missing {name} parameter in request URL.",
+    )
+
+
+def invalid_body_param(name: str) -> Refusal:
+    return Refusal(
+        "api.context.invalid_body_param.app_error",
+        400,
+        "invalid_form",
+        f"Invalid or missing {shown(name)} in request body.",
+    )
+
+
+def unreadable_request(status: int = 400) -> Refusal:
+    """500 is what Mattermost answers where it reads the whole form first."""
+    return Refusal(
+        "api.file.upload_file.read_request.app_error",
+        status,
+        "invalid_form",
+        "Unable to upload file(s). Error reading or parsing request data.",
+    )
+
+
+def unreadable_form_value(name: str) -> Refusal:
+    return Refusal(
+        "api.file.upload_file.read_form_value.app_error",
+        400,
+        "invalid_form",
+        f"Unable to upload file(s). Error reading the value for {shown(name)}.",
+    )
+
+
+def conflicting_channel_ids() -> Refusal:
+    return Refusal(
+        "api.file.upload_file.multiple_channel_ids.app_error",
+        400,
+        "invalid_form",
+        "Unable to upload file(s). Multiple conflicting channel_ids.",
+    )
+
+
+def incorrect_number_of_client_ids(client_ids: int, files: int) -> Refusal:
+    return Refusal(
+        "api.file.upload_file.incorrect_number_of_client_ids.app_error",
+        400,
+        "invalid_form",
+        f"Unable to upload file(s). Have {client_ids} client_ids for {files} files.",
+    )

@@ -1,0 +1,292 @@
+"""Running the gateway in one process, or as a supervisor of several workers.
+
+One worker: this process serves clients and the admin port. Several: this process serves the
+admin port, and each worker serves clients from the one socket that they share.
+"""
+
+import asyncio
+import gc
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Coroutine
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import uvicorn
+
+from gateway.allocator import keep_freed_memory
+from gateway.composition import Parts, admin, gateway_app
+from gateway.edge.protocol import GatewayServer, UploadProtocol
+from gateway.logs import Log, capture_libraries
+from gateway.metrics.cells import Cells, bury_worker
+from gateway.metrics.exposition import one_process, several_workers
+from gateway.settings import Settings, split_address
+
+BACKLOG = 2048
+KEEP_ALIVE = 75
+"""Seconds that an idle client connection is kept, as nginx does: longer than load balancers do."""
+_RESTART_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+_STABLE_AFTER = 60.0
+_KILL_AFTER = 5.0
+
+
+class CannotStart(Exception):
+    """The gateway cannot start; the text says why, for the administrator."""
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotStart and SettingsError."""
+    log = Log(settings.log_format, settings.log_level)
+    listener = _bind(settings.listen)
+    admin_listener = _bind(settings.admin_listen)
+    if settings.workers == 1:
+        main: Coroutine[Any, Any, None] = _serve_alone(settings, log, listener, admin_listener)
+    else:
+        main = _supervise(settings, log, listener, admin_listener)
+    _run(main, log)
+
+
+def run_worker(settings: Settings, descriptor: int, metrics: Path) -> None:
+    """Serve clients on an inherited socket until told to stop, or until the supervisor is gone.
+
+    ``metrics`` is the folder for this worker's metrics.
+    """
+    log = Log(settings.log_format, settings.log_level)
+    _run(_work(settings, log, socket.socket(fileno=descriptor), metrics), log)
+
+
+def _run(main: Coroutine[Any, Any, None], log: Log) -> None:
+    keep_freed_memory()
+    # Requests leave next to no cycles; looking for them seldom is a few percent faster.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    capture_libraries(log)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(main)
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:  # where there is no wheel of it
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _bind(address: str) -> socket.socket:
+    host, port = split_address(address)
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {address}: {error.strerror or error}") from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+class _Client(GatewayServer):
+    """The server for clients; signals are the business of whoever runs it."""
+
+    def __init__(self, app: Any, settings: Settings) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=partial(UploadProtocol, client_timeout=settings.client_timeout),  # type: ignore[arg-type]
+                ws="none",
+                proxy_headers=False,  # Origins decides whom to believe
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_keep_alive=KEEP_ALIVE,
+                timeout_graceful_shutdown=int(settings.shutdown_timeout),
+                backlog=BACKLOG,
+            )
+        )
+
+    def capture_signals(self) -> Any:
+        return _no_signals()
+
+
+class _Admin(uvicorn.Server):
+    def __init__(self, app: Any) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                proxy_headers=False,  # Origins decides whom to believe
+                lifespan="off",
+                access_log=False,
+                log_config=None,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    def capture_signals(self) -> Any:
+        return _no_signals()
+
+
+@contextmanager
+def _no_signals() -> Any:
+    yield
+
+
+def _stop_signal() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stop.set)
+    return stop
+
+
+async def _serve_alone(
+    settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
+) -> None:
+    stop = _stop_signal()
+    cells = Cells()
+    parts = Parts(settings, log)
+    await parts.start()
+    app, spools = gateway_app(parts, cells)
+    client_server = _Client(app, settings)
+    admin_server = _Admin(admin(parts, one_process(cells)))
+    serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
+    serving = asyncio.create_task(client_server.serve([listener]))
+    log.info("started", **_addresses(listener, admin_listener), workers=1)
+    await _first(stop.wait(), serving, serving_admin)
+    log.info("stopping", running=len(client_server.server_state.tasks))
+    parts.readiness.draining = True
+    client_server.should_exit = True
+    await serving
+    admin_server.should_exit = True
+    await serving_admin
+    spools.close()
+    await parts.stop()
+    log.info("stopped")
+
+
+async def _work(settings: Settings, log: Log, listener: socket.socket, metrics: Path) -> None:
+    stop = _stop_signal()
+    _stop_with_supervisor(stop)
+    parts = Parts(settings, log)
+    await parts.start()
+    app, spools = gateway_app(parts, Cells(metrics))
+    server = _Client(app, settings)
+    serving = asyncio.create_task(server.serve([listener]))
+    await _first(stop.wait(), serving)
+    server.should_exit = True
+    await serving
+    spools.close()
+    await parts.stop()
+
+
+def _stop_with_supervisor(stop: asyncio.Event) -> None:
+    """The supervisor holds the other end of standard input for as long as it lives."""
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(sys.stdin.fileno())
+        stop.set()
+
+    loop.add_reader(sys.stdin.fileno(), ended)
+
+
+async def _supervise(
+    settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
+) -> None:
+    stop = _stop_signal()
+    parts = Parts(settings, log)
+    await parts.start()
+    shared = Path(tempfile.mkdtemp(prefix="upload-gateway-metrics-"))
+    try:
+        admin_server = _Admin(admin(parts, several_workers(shared)))
+        serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
+        workers = [
+            asyncio.create_task(_keep_worker(settings, log, listener, shared, stop))
+            for _ in range(settings.workers)
+        ]
+        log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
+        await _first(stop.wait(), serving_admin, *workers)
+        stop.set()
+        log.info("stopping")
+        parts.readiness.draining = True
+        listener.close()
+        await asyncio.gather(*workers)
+        admin_server.should_exit = True
+        await serving_admin
+        await parts.stop()
+    finally:
+        shutil.rmtree(shared, ignore_errors=True)
+    log.info("stopped")
+
+
+async def _keep_worker(
+    settings: Settings, log: Log, listener: socket.socket, shared: Path, stop: asyncio.Event
+) -> None:
+    """Run a worker, and another one whenever it ends by itself, until ``stop``."""
+    pause = _RESTART_PAUSE
+    while not stop.is_set():
+        began = monotonic()
+        worker = await _start_worker(listener, shared)
+        ended = asyncio.create_task(worker.wait())
+        await _first(stop.wait(), ended)
+        if not ended.done():
+            await _end_worker(worker, ended, settings.shutdown_timeout)
+            return
+        bury_worker(shared, worker.pid)
+        log.error("worker_died", pid=worker.pid, status=worker.returncode, restart_in=pause)
+        pause = _RESTART_PAUSE if monotonic() - began > _STABLE_AFTER else pause * 2
+        await _first(stop.wait(), asyncio.sleep(min(pause / 2, _LONGEST_PAUSE)))
+
+
+async def _start_worker(listener: socket.socket, shared: Path) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "gateway",
+        "worker",
+        str(listener.fileno()),
+        str(shared),
+        stdin=PIPE,
+        pass_fds=[listener.fileno()],
+    )
+
+
+async def _end_worker(worker: Process, ended: asyncio.Task[int], drain: float) -> None:
+    with suppress(ProcessLookupError):
+        worker.terminate()
+    await asyncio.wait([ended], timeout=drain + _KILL_AFTER)
+    if not ended.done():
+        with suppress(ProcessLookupError):
+            worker.kill()
+        await ended
+
+
+async def _first(*awaitables: Any) -> None:
+    """Wait until one of ``awaitables`` is done; bare coroutines are then cancelled."""
+    tasks = [asyncio.ensure_future(item) for item in awaitables]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task, item in zip(tasks, awaitables, strict=True):
+        if task is not item:
+            task.cancel()
+
+
+def _addresses(listener: socket.socket, admin_listener: socket.socket) -> dict[str, object]:
+    return {"listen": _address(listener), "admin_listen": _address(admin_listener)}
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,258 @@
+"""Settings: environment variables with the prefix ``GATEWAY_``, read once at start.
+
+The README's table is checked against this module, so each description is a sentence that
+an administrator reads.
+"""
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from gateway.units import format_size, parse_duration, parse_size
+
+PREFIX = "GATEWAY_"
+
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; ``problems`` holds one sentence for each reason."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    host, separator, port = value.rpartition(":")
+    if not separator or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("expected HOST:PORT, for example 0.0.0.0:8066 or [::1]:8066")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError("an IPv6 address needs brackets, for example [::1]:8066")
+    return value
+
+
+def _upstream_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port is not a number from 1 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected Mattermost's address, for example http://mattermost:8065")
+    if parts.query or parts.fragment:
+        raise ValueError("expected no query and no fragment, only http://host:port/subpath")
+    if parts.username or parts.password:
+        raise ValueError("expected no user name or password; callers bring their own credentials")
+    return value.rstrip("/")
+
+
+def _ledger_url(value: str) -> str:
+    if not value.startswith("sqlite:///") or value == "sqlite:///":
+        raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
+    return value
+
+
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(
+        ip_network(item.strip(), strict=False) for item in value.split(",") if item.strip()
+    )
+
+
+def default_state_folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where state lives unless told otherwise: systemd's folder, else the XDG state folder."""
+    if folder := environ.get("STATE_DIRECTORY"):
+        return Path(folder.split(":")[0])
+    base = environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "mattermost-upload-gateway"
+
+
+def _default_ledger_url() -> str:
+    return f"sqlite:///{default_state_folder() / 'ledger.sqlite3'}"
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class Settings(BaseModel):
+    """All settings. Sizes are bytes and durations seconds, once parsed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    upstream_url: Annotated[str, AfterValidator(_upstream_url)] = Field(
+        description="Mattermost, `http://host:8065`; a subpath is allowed."
+    )
+    listen: Address = Field("0.0.0.0:8066", description="Where clients come in.")
+    admin_listen: Address = Field(
+        "127.0.0.1:8067", description="Where `/metrics`, `/healthz` and `/readyz` are served."
+    )
+    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
+    max_file_size: Size = Field(
+        parse_size("100MiB"), description="Largest file, for example `512KiB`, `100MiB`, `2GiB`."
+    )
+    allowed_types: str = Field(
+        "*",
+        description="Content types that may pass: exact (`application/pdf`), `image/*`, or a "
+        "group (`images`, `documents`, …), comma separated.",
+    )
+    denied_types: str = Field(
+        "executables", description="Content types that may not pass; denial wins."
+    )
+    denied_extensions: str = Field(
+        "default",
+        description="File-name endings that may not pass, comma separated; `default` stands for "
+        "the built-in list, so that `default,iso` adds to it.",
+    )
+    extension_agreement: Literal["dangerous", "off"] = Field(
+        "dangerous",
+        description="`dangerous` refuses a file whose name promises a harmless type while its "
+        "bytes are a program, a script or active content; `off` does not look.",
+    )
+    quotas: str = Field("", description="Quotas, for example `user 1GiB/day`; empty for none.")
+    ledger_url: Annotated[str, AfterValidator(_ledger_url)] = Field(
+        default_factory=_default_ledger_url,
+        description="Where quotas are kept: `sqlite:////absolute/path`.",
+    )
+    ledger_lease: Duration = Field(
+        60.0,
+        description="How long a reservation outlives a gateway process that was killed.",
+    )
+    session_ttl: Duration = Field(
+        60.0, description="How long Mattermost's answer about a credential is believed."
+    )
+    session_negative_ttl: Duration = Field(
+        5.0, description="How long a rejected credential stays rejected without asking again."
+    )
+    session_cache_size: int = Field(
+        20_000, ge=1, description="How many credentials are remembered, per worker."
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        (),
+        description="Addresses or networks (CIDR) whose `X-Forwarded-*` and `X-Request-Id` "
+        "headers are believed; none by default.",
+    )
+    connect_timeout: Duration = Field(
+        5.0, description="How long connecting to Mattermost may take."
+    )
+    upstream_timeout: Duration = Field(
+        120.0, description="How long Mattermost may take to accept more bytes, or to answer."
+    )
+    client_timeout: Duration = Field(
+        60.0, description="How long a client may send nothing in the middle of a request."
+    )
+    shutdown_timeout: Duration = Field(
+        300.0, description="How long running uploads may take to finish after SIGTERM."
+    )
+    spool_dir: Path | None = Field(
+        None,
+        description="Where files wait that must be complete before their verdict; the system's "
+        "temporary folder by default.",
+    )
+    spool_limit: Size = Field(
+        parse_size("10GiB"), description="How much all waiting files of a worker may take there."
+    )
+    log_format: Literal["json", "console"] = Field("json", description="`json` or `console`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="`debug`, `info`, `warning` or `error`."
+    )
+
+    @property
+    def ledger_path(self) -> Path:
+        return Path(self.ledger_url.removeprefix("sqlite:///"))
+
+    @property
+    def upstream_origin(self) -> str:
+        """Scheme, host and port of Mattermost."""
+        parts = urlsplit(self.upstream_url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def subpath(self) -> str:
+        """Mattermost's subpath, such as ``/chat``, or the empty string."""
+        return urlsplit(self.upstream_url).path.rstrip("/")
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """``[::1]:80`` → (``::1``, 80)."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in ``environ``. Raises SettingsError with every problem at once."""
+    known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
+    problems = [
+        f"{name} is not a setting{_did_you_mean(name, known)}"
+        for name in sorted(given)
+        if name not in known
+    ]
+    values = {known[name]: value for name, value in given.items() if name in known}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        problems += [_sentence(item) for item in error.errors()]  # type: ignore[arg-type]
+        raise SettingsError(problems) from None
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    name = f"{PREFIX}{str(error['loc'][0]).upper()}"
+    if error["type"] == "missing":
+        return f"{name} is required: Mattermost's address, for example http://mattermost:8065"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{name}={error['input']!r}: {message[:1].lower()}{message[1:]}"
+
+
+def described() -> list[tuple[str, str, str]]:
+    """(variable, default, meaning) of every setting, in order."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        rows.append(
+            (f"{PREFIX}{name.upper()}", _shown_default(name, field), field.description or "")
+        )
+    return rows
+
+
+def _shown_default(name: str, field: Any) -> str:
+    if field.is_required():
+        return "(required)"
+    if name == "ledger_url":
+        return "an SQLite file in the state folder"
+    return shown_value(name, field.default) or "(none)"
+
+
+def shown_value(name: str, value: object) -> str:
+    """A setting's value as one would write it."""
+    if name in ("max_file_size", "spool_limit"):
+        return format_size(int(str(value))).replace(" ", "")
+    if isinstance(value, float):
+        return f"{value:g}s"
+    if isinstance(value, tuple):
+        return ",".join(str(item) for item in value)
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""Mattermost's HTTP API, one module per subject; each offers its ``ROUTES``."""

@@ -1,0 +1,114 @@
+"""A form's parts, one after the other, each file as a Source of its own."""
+
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.body.multipart import (
+    Event,
+    FormEnd,
+    MultipartParser,
+    PartBegin,
+    PartData,
+    PartEnd,
+)
+from gateway.refusals import Refused, ambiguous_request
+from gateway.upload.request import Source
+
+_LONGEST_VALUE = 10 * 1024
+"""Bytes; Mattermost cuts longer values off without a word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A part that is no file."""
+
+    name: str
+    value: str
+
+
+class FilePart:
+    """A file within a form, to be read before the next part is asked for."""
+
+    def __init__(self, form: "Form", field: str, filename: str) -> None:
+        self.field = field
+        self.filename = filename
+        self.ended = False
+        self.received = 0
+        self._form = form
+
+    async def read(self) -> bytes:
+        """The next piece, empty at the end. Raises what the body raises, and Refused."""
+        while not self.ended:
+            piece = await self._form.read_content()
+            # Known at once where it is in hand: a file that is complete needs no waiting.
+            self.ended = not piece or self._form.at_part_end()
+            if piece:
+                self.received += len(piece)
+                return piece
+        return b""
+
+
+class Form:
+    """Reads a form from a body. Raises what the body raises, and Refused for a bad form."""
+
+    def __init__(self, boundary: bytes, body: Source, content_length: int | None) -> None:
+        self._parser = MultipartParser(boundary)
+        self._body = body
+        self._content_length = content_length
+        self._closing = len(boundary) + len(b"\r\n----")
+        self._events: deque[Event] = deque()
+
+    async def next_part(self) -> Field | FilePart | None:
+        """The next part, or None after the last."""
+        while not isinstance(event := await self._next_event(), FormEnd):
+            if isinstance(event, PartBegin):
+                headers = event.headers
+                if headers.filename:
+                    return FilePart(self, headers.name, headers.filename)
+                return Field(headers.name, await self._read_value())
+        return None
+
+    async def skip(self, part: FilePart) -> None:
+        """Read past what is left of ``part``."""
+        while not part.ended:
+            await part.read()
+
+    def bound(self) -> int | None:
+        """Bytes that the content of the present part cannot exceed; None if nothing tells."""
+        if self._content_length is None:
+            return None
+        here = sum(len(e.data) for e in self._events if isinstance(e, PartData))
+        to_come = self._content_length - self._body.received
+        return max(0, here + self._parser.held + to_come - self._closing)
+
+    async def read_content(self) -> bytes:
+        """The next piece of the present part; empty at its end."""
+        event = await self._next_event()
+        if isinstance(event, PartData):
+            return bytes(event.data)
+        return b""
+
+    def at_part_end(self) -> bool:
+        """Whether the present part is known to end here."""
+        return bool(self._events) and isinstance(self._events[0], PartEnd)
+
+    async def _read_value(self) -> str:
+        pieces, size = [], 0
+        while piece := await self.read_content():
+            pieces.append(piece)
+            size += len(piece)
+            if size > _LONGEST_VALUE:
+                raise Refused(ambiguous_request("a form field is longer than 10 KiB."))
+        try:
+            return b"".join(pieces).decode()
+        except UnicodeDecodeError:
+            raise Refused(ambiguous_request("a form field is not valid UTF-8.")) from None
+
+    async def _next_event(self) -> Event:
+        while not self._events:
+            piece = await self._body.read()
+            if piece:
+                self._events.extend(self._parser.feed(piece))
+            if self._body.ended:
+                self._events.extend(self._parser.finish())
+        return self._events.popleft()

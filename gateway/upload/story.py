@@ -1,0 +1,219 @@
+"""The story of an upload: ``POST /api/v4/files``, from its head to the answer.
+
+A form is read as Mattermost reads it, part by part, with the same errors at the same points.
+Each of its files goes to Mattermost as one raw upload of its own, and the answers are merged.
+Sources: ``uploadFileMultipart`` and ``uploadFileMultipartLegacy`` of Mattermost 5.37, recordings.
+"""
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from gateway.accounting import Account, Stage
+from gateway.body.filename import stored_name
+from gateway.body.multipart import Truncated
+from gateway.body.spool import BLOCK_BYTES
+from gateway.identity.sessions import Sessions
+from gateway.refusals import (
+    Refused,
+    conflicting_channel_ids,
+    incorrect_number_of_client_ids,
+    invalid_body_param,
+    session_expired,
+    unreadable_request,
+)
+from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
+from gateway.upload.describe import FormUpload, RawUpload, describe, require_channel_id
+from gateway.upload.form import Field, FilePart, Form
+from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
+from gateway.upstream.connection import Broken
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(slots=True)
+class _Merged:
+    """The answers to a form's files, becoming one."""
+
+    file_infos: list[object] = field(default_factory=list)
+    client_ids: list[str] = field(default_factory=list)
+    headers: RawHeaders = field(default_factory=lambda: [(b"content-type", b"application/json")])
+
+    def add(self, answer: Answer, client_id: str | None) -> None:
+        """Raises Broken if ``answer`` is not what Mattermost answers to an upload."""
+        try:
+            infos = json.loads(answer.body)["file_infos"]
+            self.file_infos.extend(infos)
+        except (ValueError, KeyError, TypeError) as error:
+            raise Broken("an upload was answered with something else than file_infos") from error
+        if client_id is not None:
+            self.client_ids.append(client_id)
+        self.headers = answer.headers
+
+    def answer(self) -> Answer:
+        body = _encode({"file_infos": self.file_infos, "client_ids": self.client_ids})
+        return Answer(201, self.headers, body.encode())
+
+
+@dataclass(slots=True)
+class _FormState:
+    """What the form has said so far."""
+
+    channel_id: str
+    channel_id_seen: bool = False
+    client_ids: list[str] = field(default_factory=list)
+    client_ids_expected: bool = True
+    files: int = 0
+
+    def take(self, part: Field) -> None:
+        """Raises Refused for what Mattermost does not expect here."""
+        match part.name:
+            case "channel_id":
+                if self.channel_id and self.channel_id != part.value:
+                    raise Refused(conflicting_channel_ids())
+                self.channel_id = part.value or self.channel_id
+                self.channel_id_seen = True
+            case "client_ids":
+                if not self.client_ids_expected:
+                    raise Refused(invalid_body_param("client_ids"))
+                self.client_ids.append(part.value)
+            case _:
+                raise Refused(invalid_body_param(part.name))
+
+    def begin_file(self) -> str | None:
+        """The next file's client id, if files have any here. Raises Refused."""
+        require_channel_id(self.channel_id)
+        if self.files == 0 and not self.client_ids:
+            self.client_ids_expected = False
+        if not self.client_ids_expected:
+            return None
+        if self.files >= len(self.client_ids):
+            raise Refused(invalid_body_param("client_ids"))
+        return self.client_ids[self.files]
+
+    def check_end(self) -> None:
+        if self.client_ids_expected and len(self.client_ids) != self.files:
+            raise Refused(incorrect_number_of_client_ids(len(self.client_ids), self.files))
+
+
+class Uploads:
+    """Tells the story of each upload."""
+
+    def __init__(self, *, sessions: Sessions, delivery: Delivery) -> None:
+        self._sessions = sessions
+        self._delivery = delivery
+
+    async def upload(self, request: UploadRequest, account: Account) -> Answer:
+        """The answer to ``request``. Raises Refused, UpstreamError and ClientGone."""
+        account.enter(Stage.IDENTIFY)
+        caller = await self._identify(request)
+        account.user_id = caller.identity.user_id
+        account.enter(Stage.RECEIVE)
+        described = describe(request)
+        if isinstance(described, RawUpload):
+            answer = await self._upload_raw(caller, described, request, account)
+        else:
+            answer = await self._upload_form(caller, described, request, account)
+        if answer.status == 401:
+            self._sessions.forget(caller.credential)
+        return answer
+
+    async def _identify(self, request: UploadRequest) -> Caller:
+        identity = await self._sessions.identify(request.credential, request.forwarded)
+        if request.credential is None or not request.csrf_passes:
+            raise Refused(session_expired())
+        return Caller(identity, request.credential, request.forwarded)
+
+    async def _upload_raw(
+        self, caller: Caller, described: RawUpload, request: UploadRequest, account: Account
+    ) -> Answer:
+        size = request.content_length
+        file = IncomingFile(described.target, request.body, size, size)
+        return await self._delivery.deliver(caller, file, account)
+
+    async def _upload_form(
+        self, caller: Caller, described: FormUpload, request: UploadRequest, account: Account
+    ) -> Answer:
+        form = Form(described.boundary, request.body, request.content_length)
+        state = _FormState(described.channel_id)
+        merged = _Merged()
+        while (part := await form.next_part()) is not None:
+            if isinstance(part, Field):
+                state.take(part)
+                continue
+            if not state.channel_id and not state.channel_id_seen:
+                return await self._upload_whole_form(caller, form, part, state, account)
+            client_id = state.begin_file()
+            target = FileTarget(state.channel_id, stored_name(part.filename), client_id or "")
+            file = IncomingFile(target, part, None, form.bound())
+            answer = await self._delivery.deliver(caller, file, account)
+            if answer.status >= 300:
+                return answer
+            merged.add(answer, client_id)
+            state.files += 1
+        state.check_end()
+        return merged.answer()
+
+    async def _upload_whole_form(
+        self,
+        caller: Caller,
+        form: Form,
+        part: Field | FilePart | None,
+        state: _FormState,
+        account: Account,
+    ) -> Answer:
+        """A form whose first file comes before its channel is read whole before any is sent.
+
+        Here Mattermost takes files of the field ``files`` only, overlooks fields that it does
+        not know, and lets client ids come last.
+        """
+        waiting: list[WaitingFile] = []
+        values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
+        with ExitStack() as held:
+            try:
+                while part is not None:
+                    if isinstance(part, Field):
+                        values.setdefault(part.name, []).append(part.value)
+                    elif part.field == "files":
+                        file = IncomingFile(
+                            FileTarget("", stored_name(part.filename), ""), part, None, None
+                        )
+                        memory = BLOCK_BYTES - sum(other.in_memory for other in waiting)
+                        waiting.append(await self._delivery.receive(file, held, memory, account))
+                    else:
+                        await form.skip(part)
+                    part = await form.next_part()
+            except Truncated:
+                raise Refused(unreadable_request(500)) from None
+            channel_id = _only_channel(values["channel_id"])
+            client_ids = values["client_ids"]
+            if client_ids and len(client_ids) != len(waiting):
+                raise Refused(incorrect_number_of_client_ids(len(client_ids), len(waiting)))
+            return await self._send_waiting(caller, waiting, channel_id, client_ids, account)
+
+    async def _send_waiting(
+        self,
+        caller: Caller,
+        waiting: list[WaitingFile],
+        channel_id: str,
+        client_ids: list[str],
+        account: Account,
+    ) -> Answer:
+        merged = _Merged()
+        for number, file in enumerate(waiting):
+            client_id = client_ids[number] if client_ids else ""
+            target = FileTarget(channel_id, file.name, client_id)
+            answer = await self._delivery.deliver_waiting(caller, target, file, account)
+            if answer.status >= 300:
+                return answer
+            merged.add(answer, client_id or None)
+        return merged.answer()
+
+
+def _only_channel(channel_ids: list[str]) -> str:
+    if not channel_ids:
+        raise Refused(invalid_body_param("channel_id"))
+    if len(set(channel_ids)) > 1:
+        raise Refused(conflicting_channel_ids())
+    require_channel_id(channel_ids[0])
+    return channel_ids[0]

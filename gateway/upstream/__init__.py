@@ -1,0 +1,1 @@
+"""The way to Mattermost: connections, their pool, and the calls of its API."""

@@ -1,0 +1,227 @@
+"""Exchanges with Mattermost over pooled connections.
+
+A kept-alive connection may die while it is idle. So each is looked at before it is used again,
+and one that was idle for a while is asked for ``100 Continue`` before it gets a body. Should it
+break all the same, the request is sent once more on a new connection, but only while everything
+that was sent is still in hand and Mattermost cannot have acted on it (RFC 9110, 9.2.2).
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.upstream.connection import (
+    Broken,
+    Connection,
+    RawHeaders,
+    Response,
+    Unreachable,
+)
+
+IDLE_EXPIRY = 45.0
+"""Seconds after which an idle connection is not used again; Mattermost closes them after 60."""
+TRUSTED_IDLE = 1.0
+"""Seconds of idleness within which a connection that looks alive is taken to be alive."""
+GO_AHEAD = 1.0
+"""Seconds to wait for ``100 Continue`` before sending the body regardless (RFC 9110, 10.1.1)."""
+MOST_IDLE = 256
+"""Idle connections kept."""
+
+Read = Callable[[], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A request's body: what is in hand, then what ``rest`` reads (empty bytes at its end)."""
+
+    first: bytes = b""
+    rest: Read | None = None
+    length: int | None = 0
+    """Bytes of the whole body; None sends it chunked."""
+
+
+class ConnectionPool:
+    """Connections to one Mattermost."""
+
+    def __init__(
+        self, host: str, port: int, *, tls: ssl.SSLContext | None, connect_timeout: float
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._connect_timeout = connect_timeout
+        self._idle: deque[Connection] = deque()
+
+    def take_idle(self, now: float) -> Connection | None:
+        """The most recently used idle connection that is still alive."""
+        while self._idle:
+            connection = self._idle.pop()
+            if now - connection.idle_since < IDLE_EXPIRY and connection.alive():
+                return connection
+            connection.close()
+        return None
+
+    async def connect(self) -> Connection:
+        """A new connection. Raises Unreachable."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(loop), self._host, self._port, ssl=self._tls
+                )
+        except (OSError, TimeoutError) as error:
+            raise Unreachable(f"{self._host}:{self._port}: {error or 'timed out'}") from error
+        return connection
+
+    def give_back(self, connection: Connection, now: float) -> None:
+        """Keep ``connection`` for another exchange if it is fit for one."""
+        if not connection.reusable or len(self._idle) >= MOST_IDLE:
+            connection.close()
+            return
+        connection.idle_since = now
+        self._idle.append(connection)
+        while now - self._idle[0].idle_since > IDLE_EXPIRY:
+            self._idle.popleft().close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Exchange:
+    """One request and its answer. Whoever makes one must ``close`` it."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        request_line: bytes,
+        headers: RawHeaders,
+        content: Content,
+        *,
+        timeout: float,
+        safe: bool = False,
+        bodiless: bool = False,
+    ) -> None:
+        """``headers`` without framing. ``safe``: sending it twice does no harm (GET, HEAD)."""
+        self._pool = pool
+        self._content = content
+        self._timeout = timeout
+        self._safe = safe
+        self._bodiless = bodiless
+        self._head = _render_head(request_line, headers, content, framed=not safe)
+        self._connection: Connection | None = None
+        self.delivered = False
+        """Whether the whole request was handed to the connection: Mattermost may act on it."""
+        self._body_sent = False
+        self._rest_begun = False
+        self._loop = asyncio.get_running_loop()
+
+    async def send(self) -> Response:
+        """Send the request and return the answer's beginning, however early it comes.
+
+        Raises Unreachable, Broken, TimedOut, and whatever the body's ``rest`` raises.
+        """
+        connection = self._pool.take_idle(self._loop.time())
+        if connection is not None:
+            try:
+                return await self._attempt(connection, reused=True)
+            except Broken:
+                if connection.received or not self._may_resend():
+                    raise
+                connection.close()
+        return await self._attempt(await self._pool.connect(), reused=False)
+
+    def close(self) -> None:
+        """Give the connection back, or close it where the exchange was not brought to its end."""
+        if self._connection is not None:
+            self._pool.give_back(self._connection, self._loop.time())
+            self._connection = None
+
+    def _may_resend(self) -> bool:
+        if self._safe:
+            return True
+        whole_in_hand = self._content.rest is None
+        return not (self._body_sent if whole_in_hand else self._rest_begun)
+
+    async def _attempt(self, connection: Connection, *, reused: bool) -> Response:
+        self._connection = connection
+        self.delivered = False
+        connection.begin(bodiless=self._bodiless)
+        head, first = self._head, self._content.first
+        has_body = bool(first) or self._content.rest is not None
+        if reused and has_body and self._loop.time() - connection.idle_since > TRUSTED_IDLE:
+            connection.write(head + b"expect: 100-continue\r\n\r\n")
+            await connection.go_ahead(GO_AHEAD)
+            if connection.answered:
+                return await connection.awaited
+            head = b""
+        else:
+            head += b"\r\n"
+        self._body_sent = has_body
+        if self._content.length is None:
+            pieces = [head, b"%x\r\n" % len(first), first, b"\r\n"] if first else [head]
+            connection.writelines(pieces)
+        else:
+            connection.writelines([head, first])
+        if self._content.rest is None:
+            self._end_body(connection)
+            return await self._answer(connection)
+        return await self._answer_while_sending(connection, self._content.rest)
+
+    def _end_body(self, connection: Connection) -> None:
+        if self._content.length is None:
+            connection.write(b"0\r\n\r\n")
+        connection.end_request()
+        self.delivered = True
+
+    async def _answer(self, connection: Connection) -> Response:
+        timer = self._loop.call_later(self._timeout, connection.time_out)
+        try:
+            return await connection.awaited
+        finally:
+            timer.cancel()
+
+    async def _answer_while_sending(self, connection: Connection, rest: Read) -> Response:
+        sending = self._loop.create_task(self._send_rest(connection, rest))
+        answer = connection.awaited
+        try:
+            await asyncio.wait((sending, answer), return_when=asyncio.FIRST_COMPLETED)
+            if answer.done():
+                return answer.result()
+            sending.result()  # raises what ended the sending
+            return await self._answer(connection)
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _send_rest(self, connection: Connection, rest: Read) -> None:
+        chunked = self._content.length is None
+        while not connection.answered:
+            if connection.congested:
+                await connection.writable(self._timeout)
+                continue
+            chunk = await rest()
+            if not chunk:
+                self._end_body(connection)
+                return
+            self._rest_begun = True
+            if chunked:
+                connection.writelines([b"%x\r\n" % len(chunk), chunk, b"\r\n"])
+            else:
+                connection.write(chunk)
+
+
+def _render_head(
+    request_line: bytes, headers: RawHeaders, content: Content, *, framed: bool
+) -> bytes:
+    """The head without its empty last line, so that ``Expect`` can be added."""
+    lines = [request_line, b"\r\n"]
+    for name, value in headers:
+        lines += (name, b": ", value, b"\r\n")
+    if content.length is None:
+        lines.append(b"transfer-encoding: chunked\r\n")
+    elif framed or content.length:
+        lines.append(b"content-length: %d\r\n" % content.length)
+    return b"".join(lines)

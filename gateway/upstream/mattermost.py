@@ -1,0 +1,171 @@
+"""The calls of Mattermost's API that the gateway makes for itself, through httpx."""
+
+import ssl
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode, urlsplit
+
+import httpx
+
+from gateway.refusals import Headers, Refusal, session_expired, shown
+from gateway.upstream.connection import Broken, RawHeaders, TimedOut, Unreachable, UpstreamError
+from gateway.upstream.exchange import ConnectionPool, Content, Exchange
+from gateway.values import Credential, CredentialKind, Identity
+
+_ANSWER_LIMIT = 4 * 1024 * 1024
+
+
+class Mattermost:
+    """One Mattermost server: its connections, and what the gateway asks of it."""
+
+    def __init__(
+        self, origin: str, subpath: str, *, connect_timeout: float, timeout: float
+    ) -> None:
+        """``origin`` is scheme, host and port; timeouts are seconds."""
+        parts = urlsplit(origin)
+        tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self.host = parts.netloc.encode()
+        self.subpath = subpath
+        self.timeout = timeout
+        self._pool = ConnectionPool(
+            parts.hostname or "",
+            parts.port or (443 if tls else 80),
+            tls=tls,
+            connect_timeout=connect_timeout,
+        )
+        self._api = httpx.AsyncClient(
+            base_url=f"{origin}{subpath}/api/v4/",
+            transport=_PooledTransport(self._pool, timeout),
+            trust_env=False,
+        )
+
+    def exchange(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: RawHeaders,
+        content: Content,
+        *,
+        safe: bool = False,
+    ) -> Exchange:
+        """A request to be sent as it is, streaming both ways; ``target`` with the subpath."""
+        return Exchange(
+            self._pool,
+            b"%s %s HTTP/1.1" % (method, target),
+            headers,
+            content,
+            timeout=self.timeout,
+            safe=safe,
+            bodiless=method == b"HEAD",
+        )
+
+    async def me(self, credential: Credential, headers: RawHeaders) -> Identity | Refusal:
+        """Who holds ``credential``, or Mattermost's refusal of it. Raises UpstreamError."""
+        query = ""
+        if credential.kind is CredentialKind.QUERY:
+            query = "?" + urlencode({"access_token": credential.token})
+        request_headers = headers + credential_headers(credential)
+        response = await self._get(f"users/me{query}", request_headers)
+        if response.status_code in (401, 403):
+            return _refusal(response)
+        if response.status_code != 200:
+            raise Broken(f"users/me answered {response.status_code}")
+        return _identity(response)
+
+    async def ping(self) -> None:
+        """Raises UpstreamError unless Mattermost says it is well."""
+        response = await self._get("system/ping", [])
+        if response.status_code != 200:
+            raise Broken(f"system/ping answered {response.status_code}")
+
+    async def _get(self, path: str, headers: RawHeaders) -> httpx.Response:
+        try:
+            return await self._api.get(path, headers=headers)
+        except httpx.ConnectError as error:
+            raise Unreachable(str(error)) from error
+        except httpx.TimeoutException as error:
+            raise TimedOut(str(error)) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Broken(str(error)) from error
+
+    async def close(self) -> None:
+        await self._api.aclose()
+        self._pool.close()
+
+
+def credential_headers(credential: Credential) -> RawHeaders:
+    """``credential`` as Mattermost reads it from headers; a query token is no header."""
+    token = credential.token.encode("latin-1")
+    match credential.kind:
+        case CredentialKind.HEADER:
+            return [(b"authorization", b"Bearer " + token)]
+        case CredentialKind.COOKIE:
+            return [(b"cookie", b"MMAUTHTOKEN=" + token)]
+        case CredentialKind.QUERY:
+            return []
+
+
+def _identity(response: httpx.Response) -> Identity:
+    try:
+        user = response.json()
+        return Identity(user["id"], user["username"], frozenset(user["roles"].split()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Broken("users/me did not answer with a user") from error
+
+
+def _refusal(response: httpx.Response) -> Refusal:
+    cookies: Headers = tuple(
+        (name.lower(), value)
+        for name, value in response.headers.raw
+        if name.lower() == b"set-cookie"
+    )
+    try:
+        error = response.json()
+        return Refusal(
+            str(error["id"]),
+            response.status_code,
+            "unauthenticated",
+            shown(str(error["message"]), 500),
+            headers=cookies,
+        )
+    except (ValueError, KeyError, TypeError):
+        return session_expired(cookies)
+
+
+class _PooledTransport(httpx.AsyncBaseTransport):
+    """httpx over the gateway's own connections, for requests without a body."""
+
+    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
+        self._pool = pool
+        self._timeout = timeout
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = Exchange(
+            self._pool,
+            b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path),
+            request.headers.raw,
+            Content(),
+            timeout=self._timeout,
+            safe=True,
+        )
+        try:
+            response = await exchange.send()
+            body = await response.read(_ANSWER_LIMIT, self._timeout)
+        except Unreachable as error:
+            raise httpx.ConnectError(str(error), request=request) from error
+        except TimedOut as error:
+            raise httpx.ReadTimeout(str(error), request=request) from error
+        except UpstreamError as error:
+            raise httpx.RemoteProtocolError(str(error), request=request) from error
+        finally:
+            exchange.close()
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Body(body), request=request
+        )
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body

@@ -1,0 +1,64 @@
+"""Values that the layers hand to each other: frozen, without I/O."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Outcome(StrEnum):
+    """How a request ended; each request has exactly one."""
+
+    ACCEPTED = "accepted"
+    """Mattermost has it."""
+    REFUSED = "refused"
+    """A rule, the caller's form or Mattermost said no."""
+    FAILED = "failed"
+    """Mattermost, the ledger or the gateway could not do its part."""
+    ABORTED = "aborted"
+    """The client went away before its answer."""
+
+
+class CredentialKind(StrEnum):
+    """Where a Mattermost session token was found."""
+
+    COOKIE = "cookie"
+    HEADER = "header"
+    QUERY = "query"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A Mattermost session token as a caller presented it. Its repr keeps the secret."""
+
+    kind: CredentialKind
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who is calling, as Mattermost's ``GET /api/v4/users/me`` says."""
+
+    user_id: str
+    username: str
+    roles: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not self.user_id:
+            raise ValueError("an identity needs a user id")
+
+
+@dataclass(frozen=True, slots=True)
+class FileDeclaration:
+    """What a caller says of a file before its content is seen."""
+
+    name: str
+    size: int | None
+    """Bytes, where the request tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that Mattermost has taken."""
+
+    file_id: str
+    size: int
+    content_type: str

@@ -1,0 +1,171 @@
+"""Two processes on one ledger, against a model that is simple enough to believe."""
+
+import asyncio
+import tempfile
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage, window
+from gateway.ledger.sqlite import SQLiteLedger
+
+from .support import DAY, LEASE, Clock, NewLedger, claim, opener
+
+USERS = ("ada", "bob")
+LIMIT = 10
+processes = st.integers(0, 1)
+amounts = st.integers(0, LIMIT)
+
+_T = TypeVar("_T")
+
+
+@dataclass
+class Model:
+    """Owners by number; an owner without a lease is not known to the file."""
+
+    leases: dict[int, float] = field(default_factory=dict)
+    """When each was renewed."""
+    held: dict[int, dict[Reservation, tuple[Claim, ...]]] = field(default_factory=dict)
+    used: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def acts(self, owner: int, now: float) -> None:
+        """Whatever an owner does, it does after looking at the leases."""
+        leases = self.leases.values()
+        if owner not in self.leases or not all(at <= now < at + LEASE for at in leases):
+            self.renews(owner, now)
+
+    def renews(self, owner: int, now: float) -> None:
+        renewed = {other: min(at, now) for other, at in self.leases.items()}
+        self.leases = {other: at for other, at in renewed.items() if now < at + LEASE}
+        self.leases[owner] = now
+        self.held.setdefault(owner, {})
+
+    def usage(self, key: str, end: int) -> Usage:
+        reserved = sum(
+            c.amount
+            for owner in self.leases
+            for claims in self.held[owner].values()
+            for c in claims
+            if (c.key, c.window.end) == (key, end)
+        )
+        return Usage(self.used.get((key, end), 0), reserved)
+
+    def fits(self, claim: Claim) -> bool:
+        usage = self.usage(claim.key, claim.window.end)
+        return usage.used + usage.reserved + claim.amount <= claim.limit
+
+    def settles(self, owner: int, reservation: Reservation, stored: int) -> None:
+        for c in self.held[owner].pop(reservation):
+            slot = (c.key, c.window.end)
+            self.used[slot] = self.used.get(slot, 0) + stored
+
+
+class Processes(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.clock = Clock()
+        self.model = Model()
+        self.owners = 0
+        self.owner: dict[int, int] = {}
+        self.ledgers: dict[int, SQLiteLedger] = {}
+        self.settled: list[tuple[SQLiteLedger, Reservation]] = []
+
+    def run(self, work: Coroutine[Any, Any, _T]) -> _T:
+        return self.runner.run(work)
+
+    @initialize()
+    def begin(self) -> None:
+        self.stack = AsyncExitStack()
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        context = opener(Path(folder) / "ledger.db", self.clock)
+        self.new_ledger: NewLedger = self.run(self.stack.enter_async_context(context))
+        for process in (0, 1):
+            self.starts(process)
+
+    def starts(self, process: int) -> None:
+        self.owners += 1
+        self.owner[process] = self.owners
+        self.ledgers[process] = self.run(self.new_ledger())
+        self.model.renews(self.owners, self.clock.now)
+
+    def acts(self, process: int) -> tuple[SQLiteLedger, int]:
+        self.model.acts(self.owner[process], self.clock.now)
+        return self.ledgers[process], self.owner[process]
+
+    @rule(process=processes, users=st.permutations(USERS), both=st.booleans(), amount=amounts)
+    def reserve(self, *, process: int, users: list[str], both: bool, amount: int) -> None:
+        ledger, owner = self.acts(process)
+        charged = users if both else users[:1]
+        claims = [claim(amount, user=u, limit=LIMIT, now=self.clock.now) for u in charged]
+        if not all(map(self.model.fits, claims)):
+            with pytest.raises(QuotaExceeded) as caught:
+                self.run(ledger.reserve(claims))
+            usage = self.model.usage(caught.value.claim.key, caught.value.claim.window.end)
+            assert caught.value.used == usage.used + usage.reserved
+        else:
+            reservation = self.run(ledger.reserve(claims))
+            self.model.held[owner][reservation] = tuple(claims)
+
+    @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
+    @rule(data=st.data(), stored=amounts)
+    def settle(self, data: st.DataObject, stored: int) -> None:
+        process, reservation = data.draw(
+            st.sampled_from(
+                [(p, r) for p, owner in self.owner.items() for r in self.model.held[owner]]
+            ),
+            label="reservation",
+        )
+        ledger, owner = self.acts(process)
+        self.run(ledger.settle(reservation, stored))
+        self.model.settles(owner, reservation, stored)
+        self.settled.append((ledger, reservation))
+
+    @precondition(lambda self: self.settled)
+    @rule(data=st.data())
+    def settle_again(self, data: st.DataObject) -> None:
+        ledger, reservation = data.draw(st.sampled_from(self.settled), label="settled")
+        self.run(ledger.settle(reservation, LIMIT))
+
+    @rule(process=processes)
+    def is_killed_and_restarted(self, process: int) -> None:
+        self.starts(process)
+
+    @rule(process=processes)
+    def ends_and_is_restarted(self, process: int) -> None:
+        ledger, owner = self.acts(process)
+        self.run(ledger.close())
+        del self.model.leases[owner]
+        self.starts(process)
+
+    @rule(process=processes)
+    def renews_its_lease(self, process: int) -> None:
+        self.run(self.ledgers[process].check())
+        self.model.renews(self.owner[process], self.clock.now)
+
+    @rule(step=st.sampled_from([1, LEASE / 3, LEASE, DAY, -1, -LEASE, -DAY]))
+    def time_passes_or_jumps(self, step: float) -> None:
+        self.clock.now += step
+
+    @rule(process=processes, user=st.sampled_from(USERS))
+    def usage(self, process: int, user: str) -> None:
+        ledger, _ = self.acts(process)
+        today = window("day", self.clock.now)
+        used = self.run(ledger.usage(f"user:{user}", today))
+        assert used == self.model.usage(f"user:{user}", today.end)
+
+    def teardown(self) -> None:
+        if hasattr(self, "stack"):
+            self.run(self.stack.aclose())
+        self.runner.close()
+
+
+Processes.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestProcesses = Processes.TestCase

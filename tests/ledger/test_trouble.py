@@ -1,0 +1,385 @@
+"""Whatever is wrong with the file, callers see LedgerUnavailable, until it is right again."""
+
+# ruff: noqa: ASYNC240 - the tests have the loop for themselves
+
+import asyncio
+import fcntl
+import os
+import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Usage, window
+from gateway.ledger.sqlite import SQLiteLedger
+
+from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim, eventually, opener, stranger
+
+NOBODY = 65534
+
+
+async def assert_unavailable(ledger: SQLiteLedger) -> None:
+    """Each method says so; none of them ends with another exception."""
+    with pytest.raises(LedgerUnavailable):
+        await ledger.check()
+    with pytest.raises(LedgerUnavailable):
+        await ledger.reserve([claim(1)])
+    with pytest.raises(LedgerUnavailable):
+        await ledger.usage("user:ada", TODAY)
+
+
+async def assert_works(ledger: SQLiteLedger) -> None:
+    await ledger.check()
+    await ledger.settle(await ledger.reserve([claim(1)]), 0)
+
+
+# The file and its folder.
+
+
+async def test_folder_and_file_are_for_the_gateway_only(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    await assert_works(ledger)
+    for file in path.parent.iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+
+
+async def test_a_relative_path_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ledger = SQLiteLedger(Path("ledger.db"))
+    monkeypatch.chdir("/")
+    await ledger.open()
+    await ledger.close()
+    assert (tmp_path / "ledger.db").exists()
+
+
+async def test_names_that_urls_treat_specially(tmp_path: Path) -> None:
+    path = tmp_path / "100% new?" / "a#b.db"
+    ledger = SQLiteLedger(path)
+    await ledger.open()
+    await ledger.close()
+    assert path.exists()
+
+
+async def test_a_folder_that_cannot_be_made(new_ledger: NewLedger, path: Path) -> None:
+    path.parent.write_text("in the way")
+    with pytest.raises(LedgerUnavailable, match=str(path)):
+        await new_ledger()
+    path.parent.unlink()
+    await assert_works(await new_ledger())
+
+
+async def test_a_path_that_is_a_folder(new_ledger: NewLedger, path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(LedgerUnavailable):
+        await new_ledger()
+
+
+async def test_opening_can_be_tried_again(path: Path) -> None:
+    path.mkdir(parents=True)
+    ledger = SQLiteLedger(path)
+    with pytest.raises(LedgerUnavailable):
+        await ledger.open()
+    with pytest.raises(LedgerUnavailable, match="closed"):
+        await ledger.check()
+    path.rmdir()
+    await ledger.open()
+    await assert_works(ledger)
+    await ledger.close()
+
+
+async def test_a_deleted_file_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+    one, other = await new_ledger(), await new_ledger()
+    await one.settle(await one.reserve([claim(300)]), 300)
+    running = await one.reserve([claim(200)])
+    path.unlink()
+    await other.settle(await other.reserve([claim(500)]), 500)
+    # What was stored is forgotten with the file; what runs is not, and both share the new file.
+    assert await one.usage("user:ada", TODAY) == Usage(500, 200)
+    assert await other.usage("user:ada", TODAY) == Usage(500, 200)
+    await one.settle(running, 100)
+    assert await other.usage("user:ada", TODAY) == Usage(600, 0)
+
+
+async def test_a_deleted_folder_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    running = await ledger.reserve([claim(200)])
+    shutil.rmtree(path.parent)
+    assert await ledger.usage("user:ada", TODAY) == Usage(0, 200)
+    await ledger.settle(running, 200)
+    assert await ledger.usage("user:ada", TODAY) == Usage(200, 0)
+    assert path.exists()
+
+
+# Locks.
+
+
+async def test_a_locked_file_is_waited_for_while_the_loop_runs(
+    new_ledger: NewLedger, path: Path
+) -> None:
+    ledger = await new_ledger()
+    running = await ledger.reserve([claim(200)])
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        waiting = [
+            asyncio.create_task(ledger.reserve([claim(300)])),
+            asyncio.create_task(ledger.settle(running, 100)),
+        ]
+        for _ in range(20):
+            await asyncio.sleep(0.005)
+        assert not any(task.done() for task in waiting)
+        connection.execute("COMMIT")
+    await asyncio.gather(*waiting)
+    assert await ledger.usage("user:ada", TODAY) == Usage(100, 300)
+
+
+async def test_a_file_that_stays_locked(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger(busy_timeout=0.05)
+    running = await ledger.reserve([claim(200)])
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await assert_unavailable(ledger)
+        with pytest.raises(LedgerUnavailable, match="locked"):
+            await ledger.settle(running, 150)
+        connection.execute("COMMIT")
+    assert await ledger.usage("user:ada", TODAY) == Usage(150, 0)
+
+
+async def test_one_process_at_a_time_opens(new_ledger: NewLedger, path: Path) -> None:
+    path.parent.mkdir()
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    opening = asyncio.create_task(new_ledger())
+    await asyncio.sleep(0.02)
+    assert not opening.done()
+    assert not path.exists()
+    os.close(folder)
+    await assert_works(await opening)
+
+
+async def test_a_cancelled_wait_for_a_lock_holds_nothing(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ledger.reserve([claim(300)]), 0.02)
+        connection.execute("COMMIT")
+    assert await ledger.usage("user:ada", TODAY) == Usage(0, 0)
+
+
+async def test_a_settlement_cancelled_at_a_lock_is_booked(
+    new_ledger: NewLedger, path: Path
+) -> None:
+    ledger = await new_ledger()
+    running = await ledger.reserve([claim(200)])
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ledger.settle(running, 200), 0.02)
+        connection.execute("COMMIT")
+    assert await ledger.usage("user:ada", TODAY) == Usage(200, 0)
+
+
+async def test_a_locked_file_can_be_closed(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger(busy_timeout=0.05)
+    await ledger.reserve([claim(200)])
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await ledger.close()
+        connection.execute("COMMIT")
+
+
+async def test_closing_tells_what_could_not_be_booked(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger(busy_timeout=0.05)
+    running = await ledger.reserve([claim(200)])
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnavailable):
+            await ledger.settle(running, 150)
+        with pytest.raises(LedgerUnavailable):
+            await ledger.close()
+        connection.execute("COMMIT")
+
+
+# What cannot be written.
+
+
+@contextmanager
+def as_nobody_in(folder: str) -> Iterator[None]:
+    """Without root's right to write what is read-only."""
+    user = os.geteuid()
+    if user == 0:
+        os.chown(folder, NOBODY, -1)
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+async def test_a_read_only_file(clock: Clock) -> None:
+    # pytest's own folders are closed to other users.
+    with tempfile.TemporaryDirectory() as folder, as_nobody_in(folder):
+        path = Path(folder) / "ledger.db"
+        async with opener(path, clock) as new_ledger:
+            await assert_works(await new_ledger())
+        path.chmod(0o400)
+        async with opener(path, clock) as new_ledger:
+            with pytest.raises(LedgerUnavailable, match="it is read-only"):
+                await new_ledger()
+            path.chmod(0o600)
+            await assert_works(await new_ledger())
+
+
+@contextmanager
+def full_disk(path: Path) -> Iterator[None]:
+    """Files cannot grow beyond what the log has now."""
+    before, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = path.with_name(path.name + "-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
+
+
+async def test_a_full_disk(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+    ledger, other = await new_ledger(), await new_ledger()
+    running = await ledger.reserve([claim(600)])
+    clock.now += 1
+    with full_disk(path):
+        with pytest.raises(LedgerUnavailable):
+            await ledger.check()
+        with pytest.raises(LedgerUnavailable):
+            await ledger.reserve([claim(1)])
+        with pytest.raises(LedgerUnavailable):
+            await ledger.settle(running, 500)
+    assert await other.usage("user:ada", TODAY) == Usage(0, 600)
+    with pytest.raises(QuotaExceeded) as caught:
+        await ledger.reserve([claim(600)])
+    assert caught.value.used == 500
+    assert await other.usage("user:ada", TODAY) == Usage(500, 0)
+
+
+async def test_what_is_owed_is_written_without_being_asked(
+    new_ledger: NewLedger, path: Path
+) -> None:
+    ledger, other = await new_ledger(lease=0.06), await new_ledger()
+    running = await ledger.reserve([claim(600)])
+    with full_disk(path), pytest.raises(LedgerUnavailable):
+        await ledger.settle(running, 500)
+
+    async def written() -> bool:
+        return await other.usage("user:ada", TODAY) == Usage(500, 0)
+
+    await eventually(written)
+
+
+# What cannot be read.
+
+
+async def test_a_file_that_is_something_else(new_ledger: NewLedger, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"This is a letter to my mother. " * 100)
+    with pytest.raises(LedgerUnavailable, match="not a database"):
+        await new_ledger()
+    path.unlink()
+    await assert_works(await new_ledger())
+
+
+async def test_a_file_that_breaks(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    running = await ledger.reserve([claim(200)])
+    for file in path.parent.iterdir():
+        with file.open("r+b") as opened:
+            opened.write(os.urandom(file.stat().st_size))
+    await assert_unavailable(ledger)
+    path.unlink()
+    await assert_works(ledger)
+    assert await ledger.usage("user:ada", TODAY) == Usage(0, 200)
+    await ledger.settle(running, 200)
+
+
+async def test_a_file_of_another_version(new_ledger: NewLedger, path: Path) -> None:
+    await (await new_ledger()).close()
+    with stranger(path) as connection:
+        connection.execute("PRAGMA user_version = 77")
+    with pytest.raises(LedgerUnavailable, match="it has version 77, and 1 is understood"):
+        await new_ledger()
+
+
+async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    with stranger(path) as connection:
+        connection.execute("DROP TABLE held")
+    await assert_unavailable(ledger)
+
+
+async def test_several_who_wait_get_an_exception_each(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    with stranger(path) as connection:
+        connection.execute("DROP TABLE held")
+    outcomes = await asyncio.gather(
+        *(ledger.reserve([claim(1)]) for _ in range(3)), return_exceptions=True
+    )
+    assert {type(outcome) for outcome in outcomes} == {LedgerUnavailable}
+    assert len({id(outcome) for outcome in outcomes}) == 3
+
+
+# Housekeeping.
+
+
+async def test_old_windows_are_forgotten(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+    ledger = await new_ledger(lease=0.06)
+    await ledger.settle(await ledger.reserve([claim(600)]), 600)
+    clock.now += 2 * DAY
+    await ledger.settle(await ledger.reserve([claim(10, now=clock.now)]), 10)
+    clock.now += DAY / 2
+    with stranger(path) as connection:
+
+        async def one_left() -> bool:
+            (rows,) = connection.execute("SELECT count(*) FROM used").fetchone()
+            return bool(rows == 1)
+
+        await eventually(one_left)
+    # A clock that is put right finds what is recent.
+    recent = window("day", NOON + 2 * DAY)
+    assert await ledger.usage("user:ada", recent) == Usage(10, 0)
+
+
+async def test_a_released_reservation_leaves_no_row(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    await ledger.settle(await ledger.reserve([claim(600)]), 0)
+    with stranger(path) as connection:
+        assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM used").fetchone() == (0,)
+
+
+async def test_dead_processes_are_forgotten(
+    new_ledger: NewLedger, clock: Clock, path: Path
+) -> None:
+    for _ in range(5):
+        await (await new_ledger()).reserve([claim(1)])
+        clock.now += LEASE
+    await new_ledger()
+    with stranger(path) as connection:
+        assert connection.execute("SELECT count(*) FROM owners").fetchone() == (1,)
+        assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
+
+
+async def test_the_log_is_kept_short(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    log = path.with_name(path.name + "-wal")
+    longest = 0
+    while (size := log.stat().st_size) >= longest:
+        longest = size
+        for _ in range(100):
+            await ledger.settle(await ledger.reserve([claim(1)]), 0)
+    assert longest > 8 * 2**20
+    await assert_works(ledger)

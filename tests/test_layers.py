@@ -1,0 +1,112 @@
+"""The layers of the design: a module imports only from levels below its own."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "gateway"
+
+LEVELS = {
+    "__main__": 6.5,
+    "cli": 6,
+    "demo": 5.5,
+    "serving": 5.5,
+    "composition": 5,
+    "edge": 4,
+    "upload": 3,
+    "body": 2,
+    "identity": 2,
+    "inspection": 2,
+    "policy": 2,
+    "accounting": 1.5,
+    "allocator": 1,
+    "ledger": 1,
+    "logs": 1,
+    "metrics": 1,
+    "settings": 1,
+    "upstream": 1,
+    "refusals": 0.5,
+    "names": 0,
+    "units": 0,
+    "values": 0,
+    "": 0,  # the package itself: its version
+}
+"""The design's levels; halves put parts of one level into an order."""
+
+ONLY_IN = {
+    "starlette": {"edge", "composition", "standin"},
+    "uvicorn": {"edge", "serving", "standin"},
+    "httpx": {"upstream", "standin", "demo"},
+    "pydantic": {"settings"},
+    "sqlite3": {"ledger", "standin"},
+    "magic": {"inspection"},
+    "prometheus_client": {"metrics"},
+}
+"""Libraries and the subjects that may know them."""
+
+
+def subject(module: str) -> str:
+    """``gateway.edge.app`` → ``edge``."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports() -> Iterator[tuple[str, str]]:
+    """(importing module, imported module) of the whole package."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        relative = file.relative_to(PACKAGE.parent).with_suffix("")
+        module = ".".join(relative.parts).removesuffix(".__init__")
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield module, alias.name
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module}: relative imports hide the layers"
+                yield module, node.module or ""
+
+
+IMPORTS = list(imports())
+
+
+def test_modules_import_only_from_below() -> None:
+    wrong = []
+    for importer, imported in IMPORTS:
+        if not imported.startswith("gateway") or subject(importer) == "standin":
+            continue
+        here, there = subject(importer), subject(imported)
+        if here == there:
+            continue
+        if there == "standin":
+            if here != "demo":
+                wrong.append(f"{importer} imports {imported}: only the demo knows the stand-in")
+        elif LEVELS[there] >= LEVELS[here]:
+            wrong.append(f"{importer} (level {LEVELS[here]}) imports {imported}")
+    assert not wrong
+
+
+def test_the_stand_in_is_independent() -> None:
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, imported in IMPORTS
+        if subject(importer) == "standin"
+        and imported.startswith("gateway")
+        and subject(imported) != "standin"
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_libraries_stay_where_they_belong(library: str) -> None:
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, imported in IMPORTS
+        if imported.split(".")[0] == library and subject(importer) not in ONLY_IN[library]
+    ]
+    assert not wrong
+    assert any(imported.split(".")[0] == library for _, imported in IMPORTS)
+
+
+def test_every_subject_has_a_level() -> None:
+    subjects = {subject(importer) for importer, _ in IMPORTS} - {"standin"}
+    assert subjects <= set(LEVELS)
