@@ -1,8 +1,8 @@
 """The account of one request: filled on its way, closed exactly once at the edge."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from time import perf_counter
+from typing import NamedTuple
 
 from gateway.logs import Log
 from gateway.metrics.metrics import Metrics
@@ -25,8 +25,7 @@ class Stage:
     SETTLE = "settle"
 
 
-@dataclass(frozen=True, slots=True)
-class FileAccount:
+class FileAccount(NamedTuple):
     """How one file of a request ended."""
 
     name: str
@@ -42,8 +41,7 @@ class Account:
     """What is known of one request so far. Written by the story, read once at the end."""
 
     __slots__ = (
-        "_entered",
-        "_stage",
+        "_marks",
         "bytes_received",
         "clock",
         "detail",
@@ -51,7 +49,6 @@ class Account:
         "files",
         "outcome",
         "reason",
-        "stages",
         "started",
         "status",
         "user_id",
@@ -67,19 +64,21 @@ class Account:
         self.user_id: str | None = None
         self.bytes_received = 0
         self.files: list[FileAccount] = []
-        self.stages: dict[str, float] = {}
         self.detail: str | None = None
         """For the log only: what a library or Mattermost said; never shown to a client."""
-        self._stage: str | None = None
-        self._entered = 0.0
+        self._marks: list[tuple[str, float]] = []
 
-    def enter(self, stage: str | None) -> None:
-        """The stage before ends here and ``stage`` begins (None: none does)."""
-        now = self.clock()
-        if self._stage is not None:
-            self.stages[self._stage] = self.stages.get(self._stage, 0.0) + now - self._entered
-        self._stage = stage
-        self._entered = now
+    def enter(self, stage: str) -> None:
+        """The stage before ends here and ``stage`` begins."""
+        self._marks.append((stage, self.clock()))
+
+    def stages(self, end: float) -> dict[str, float]:
+        """Seconds spent in each stage, the last of which ends at ``end``."""
+        spent: dict[str, float] = {}
+        for stage, entered in reversed(self._marks):
+            spent[stage] = spent.get(stage, 0.0) + end - entered
+            end = entered
+        return spent
 
     def refuse(self, refusal: Refusal) -> None:
         """The request ends with ``refusal``; a 5xx is a failure and not a refusal."""
@@ -113,8 +112,9 @@ class Accountant:
 
     def close(self, account: Account, *, method: str, path: str, client: str, id_: str) -> None:
         """Count and log ``account``; called exactly once for each."""
-        account.enter(None)
-        seconds = account.clock() - account.started
+        end = account.clock()
+        seconds = end - account.started
+        stages = account.stages(end)
         metrics = self.metrics
         metrics.end_request(
             account.endpoint,
@@ -125,18 +125,25 @@ class Accountant:
             seconds,
             account.bytes_received,
         )
-        for stage, spent in account.stages.items():
-            metrics.stage(stage, spent)
+        metrics.stages(stages)
         for file in account.files:
             stored = file.size if file.outcome is Outcome.ACCEPTED else None
             metrics.file(file.outcome, file.reason, file.group, stored)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
-            self.log.write(level, "request", _fields(account, method, path, client, id_, seconds))
+            self.log.write(
+                level, "request", _fields(account, method, path, client, id_, seconds, stages)
+            )
 
 
 def _fields(
-    account: Account, method: str, path: str, client: str, id_: str, seconds: float
+    account: Account,
+    method: str,
+    path: str,
+    client: str,
+    id_: str,
+    seconds: float,
+    stages: dict[str, float],
 ) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": id_,
@@ -164,8 +171,8 @@ def _fields(
             }
             for file in account.files
         ]
-    if account.stages:
-        fields["stages"] = {stage: round(spent, 6) for stage, spent in account.stages.items()}
+    if stages:
+        fields["stages"] = {stage: round(spent, 6) for stage, spent in stages.items()}
     if account.detail is not None:
         fields["detail"] = account.detail
     return fields

@@ -2,11 +2,13 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _STREAM = re.compile(r":[^:]*:\$[a-z_]+$")
 """NTFS: ``a.exe::$DATA`` and ``a.exe:stream:$DATA`` open ``a.exe``."""
 
 
+@lru_cache(64)  # each of an upload's rules asks for the same name
 def extensions(name: str) -> tuple[str, ...]:
     """The endings of ``name`` in lower case, shortest first: ``a.tar.gz`` → ``gz``, ``tar.gz``.
 

@@ -44,6 +44,10 @@ def shown(name: str, limit: int = 80) -> str:
     return clean if len(clean) <= limit else clean[: limit - 1] + "…"
 
 
+def _with_type(called: str, content_type: str) -> str:
+    return called if content_type in called else f"{called} ({content_type})"
+
+
 # What the policy refuses.
 
 
@@ -75,8 +79,8 @@ def type_denied(name: str, content_type: str, called: str) -> Refusal:
         "gateway.type_denied",
         415,
         "type_denied",
-        f"“{shown(name)}” was not uploaded: it is {called} ({content_type}), and files of this "
-        "type are not allowed here. Ask your administrator if you need to share it.",
+        f"“{shown(name)}” was not uploaded: it is {_with_type(called, content_type)}, and files "
+        "of this type are not allowed here. Ask your administrator if you need to share it.",
     )
 
 
@@ -86,8 +90,8 @@ def content_mismatch(name: str, extension: str, content_type: str, called: str) 
         415,
         "content_mismatch",
         f"“{shown(name)}” was not uploaded: its name ends in .{shown(extension, 20)}, but its "
-        f"content is {called} ({content_type}). If you did not expect this, do not open the "
-        "file: it may be harmful.",
+        f"content is {_with_type(called, content_type)}. If you did not expect this, do not open "
+        "the file: it may be harmful.",
     )
 
 

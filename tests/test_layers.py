@@ -31,6 +31,7 @@ LEVELS = {
     "names": 0,
     "units": 0,
     "values": 0,
+    "writes": 0,
     "": 0,  # the package itself: its version
 }
 """The design's levels; halves put parts of one level into an order."""

@@ -7,6 +7,8 @@ from gateway.body.parameters import parse_parameters
 from gateway.refusals import Refused, ambiguous_request, shown, unreadable_request
 
 _FORM = "multipart/form-data"
+_PLAIN = re.compile(rb"(?!multipart)[a-z]+/[a-z0-9.+-]+")
+"""What most files are declared as, read at a glance."""
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046 §5.1.1."""
@@ -18,6 +20,8 @@ def form_boundary(content_types: Sequence[bytes]) -> bytes | None:
     ``content_types`` are the values of all Content-Type headers of the request. Raises Refused
     when a reader could take a form for a file, a file for a form, or another boundary.
     """
+    if len(content_types) == 1 and _PLAIN.fullmatch(content_types[0]):
+        return None
     if len(content_types) > 1:
         raise Refused(ambiguous_request("it has more than one Content-Type header."))
     value = content_types[0] if content_types else b""

@@ -121,14 +121,16 @@ class GatewayApp:
         responder: Responder,
         account: Account,
     ) -> None:
-        if "extensions" in scope and MALFORMED in scope["extensions"]:
+        if MALFORMED in scope["extensions"]:
             account.endpoint = "malformed"
             raise Refused(malformed_request())
         raw_headers = scope["headers"]
         if len(headers) != len(raw_headers):
             _refuse_repeated(raw_headers)
         method = scope["method"]
-        path = canonical(scope["raw_path"])
+        path = scope["raw_path"]
+        if path != self._upload_path:
+            path = canonical(path)
         query = scope["query_string"]
         if method == "POST" and path == self._upload_path:
             account.endpoint = "files"

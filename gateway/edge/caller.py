@@ -6,10 +6,10 @@ from a proxy that the administrator trusts.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from os import urandom
+from typing import NamedTuple
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
@@ -19,8 +19,7 @@ _FORWARDED = (b"user-agent", b"accept-language", b"x-csrf-token", b"x-requested-
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Who asks, for logs and for Mattermost."""
 
     client: str
@@ -39,25 +38,18 @@ class Origins:
 
     def read(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Origin:
         """The origin of a request that came over a connection from ``peer``."""
-        client, chain, request_id = peer, "", b""
-        if self._trusted and self._is_trusted(peer):
-            chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-            client = self._client(chain, peer)
-            scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
-            request_id = headers.get(b"x-request-id", b"")
+        if not self._trusted or not self._is_trusted(peer):
+            request_id = new_request_id()
+            about = [*_forwarded("", peer, peer, scheme), (b"x-request-id", request_id)]
+            return Origin(peer, request_id.decode(), about)
+        chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        client = self._client(chain, peer)
+        scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
+        request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        forwarded_for = f"{chain}, {peer}" if chain else peer
-        return Origin(
-            client,
-            request_id.decode(),
-            [
-                (b"x-forwarded-for", forwarded_for.encode("latin-1")),
-                (b"x-forwarded-proto", b"https" if scheme == "https" else b"http"),
-                (b"x-real-ip", client.encode("latin-1")),
-                (b"x-request-id", request_id),
-            ],
-        )
+        about = [*_forwarded(chain, peer, client, scheme), (b"x-request-id", request_id)]
+        return Origin(client, request_id.decode(), about)
 
     def _client(self, chain: str, peer: str) -> str:
         """The nearest address that no trusted proxy of ours has."""
@@ -75,6 +67,16 @@ class Origins:
             return False
         parsed = ip_address(address)
         return any(parsed in network for network in self._trusted)
+
+
+@lru_cache(4096)
+def _forwarded(chain: str, peer: str, client: str, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+    forwarded_for = f"{chain}, {peer}" if chain else peer
+    return (
+        (b"x-forwarded-for", forwarded_for.encode("latin-1")),
+        (b"x-forwarded-proto", b"https" if scheme == "https" else b"http"),
+        (b"x-real-ip", client.encode("latin-1")),
+    )
 
 
 def upload_headers(headers: Mapping[bytes, bytes], host: bytes, origin: Origin) -> RawHeaders:

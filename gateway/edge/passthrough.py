@@ -10,7 +10,7 @@ from gateway.edge.responder import Responder
 from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.delivery import judged_by_mattermost
 from gateway.upstream.connection import RawHeaders
-from gateway.upstream.exchange import Content
+from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -53,7 +53,7 @@ class Passthrough:
         exchange = self._mattermost.exchange(
             method.encode(),
             path + (b"?" + query if query else b""),
-            [*_end_to_end(headers, first, _REPLACED), *origin.headers],
+            header_lines([*_end_to_end(headers, first, _REPLACED), *origin.headers]),
             content,
             safe=method in _SAFE and content.rest is None,
         )

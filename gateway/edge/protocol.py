@@ -1,29 +1,30 @@
-"""The server's side of HTTP/1.1: uvicorn's httptools protocol, made fit for uploads.
+"""The server's side of HTTP/1.1, as a protocol for uvicorn's server: made for uploads.
 
-What differs from uvicorn:
+What it does that uvicorn's own protocols do not:
 
 - A body is handed on in the pieces in which it arrived, without copies, up to ``BODY_BUFFER``
   waiting bytes.
 - An answer that comes before the body is finished reaches the client: the connection is closed
   only after what the client was still sending has been read and thrown away for a while
   (lingering close, as nginx does it), since closing at once would reset the connection.
-- Heads are limited in size and time; what is not HTTP is answered and accounted for like every
-  other request.
+- Heads are limited in size and time, silence within a body in time; what is not HTTP is answered
+  and accounted for like every other request.
 - A client may close its sending side after its request and still gets its answer.
+
+The application is called as ASGI says, with a few extensions that are named below.
 """
 
 import asyncio
 from collections import deque
-from typing import Any
+from http import HTTPStatus
+from typing import Any, cast
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
-from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from gateway.writes import WriteBatch
 
 BODY_BUFFER = 512 * 1024
 """Bytes of a body that may wait for the application before reading pauses, per connection."""
@@ -36,82 +37,131 @@ LINGER_IDLE = 5.0
 LINGER_TOTAL = 30.0
 """Seconds after which a lingering connection is closed whatever comes."""
 
-STALLED = "gateway.stalled"
-"""Marks the disconnect of a client that sent nothing for too long; it can still be answered."""
 MALFORMED = "gateway.malformed"
-"""Extension in the scope of a request that could not be parsed: its refusal is to be sent."""
+"""In a scope's extensions: the request could not be parsed, and its refusal is to be sent."""
+STALLED = "gateway.stalled"
+"""In a disconnect message: the client sent nothing for too long; it can still be answered."""
+WHOLE = "gateway.response"
+"""Type of a message that is a whole answer: ``status``, ``headers``, ``body``."""
+
+_STATUS_LINES = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+}
+
+_batch = WriteBatch()
 
 
-class Cycle(RequestResponseCycle):
+class Cycle:
     """One request and its answer."""
 
-    def __init__(self, protocol: "UploadProtocol", **options: Any) -> None:
-        super().__init__(**options)
+    __slots__ = (
+        "_asked",
+        "_chunked",
+        "_message",
+        "_protocol",
+        "_unsent_head",
+        "answered",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "pieces",
+        "scope",
+        "stalled",
+        "waiting",
+    )
+
+    def __init__(self, protocol: "UploadProtocol", scope: Any, *, keep_alive: bool) -> None:
         self._protocol = protocol
+        self.scope = scope
+        self.keep_alive = keep_alive
         self.pieces: deque[bytes] = deque()
         self.waiting = 0
-        self._unsent_head = b""
+        """Bytes in ``pieces``."""
+        self.more_body = True
+        self.disconnected = False
         self.stalled = False
+        self.answered = False
+        self._chunked = False
+        self._asked = False
+        self._unsent_head = b""
+        self._message: asyncio.Future[None] | None = None
 
-    async def run_asgi(self, app: Any) -> None:
+    async def run(self, app: Any) -> None:
         """Run the application, which answers; an answer that stops half-way cuts the connection."""
         try:
             await app(self.scope, self.receive, self.send)
         finally:
-            if not self.response_complete:
-                self.transport.abort()
+            self._protocol.ended(self)
+
+    def wake(self) -> None:
+        """Something has changed for whoever waits in ``receive``."""
+        if self._message is not None and not self._message.done():
+            self._message.set_result(None)
 
     async def receive(self) -> Any:
-        if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.waiting_for_100_continue = False
-        if not self.pieces and self.more_body and not self.disconnected:
-            await self._more()
+        while not self.pieces and self.more_body and not self.disconnected and not self.stalled:
+            if not self._asked:
+                self._ask_for_body()
+            self._message = self._protocol.expect_body()
+            await self._message
+            self._protocol.deadline = None
         if self.stalled:
             return {"type": "http.disconnect", STALLED: True}
-        if self.response_complete or (self.disconnected and not self.pieces):
+        if self.answered or (self.disconnected and not self.pieces):
             return {"type": "http.disconnect"}
         body = self.pieces.popleft() if self.pieces else b""
         self.waiting -= len(body)
         more = self.more_body or bool(self.pieces)
         return {"type": "http.request", "body": body, "more_body": more}
 
-    async def _more(self) -> None:
-        """Wait for more of the body, the connection's end, or too long a silence."""
-        self.message_event.clear()
-        self.flow.resume_reading()
-        self._protocol.expect_body()
-        await self.message_event.wait()
-        self._protocol.deadline = None
+    def _ask_for_body(self) -> None:
+        """Tell a client that waits for it to go on (RFC 9110, 10.1.1)."""
+        self._asked = True
+        for name, value in self.scope["headers"]:
+            if name == b"expect" and value.lower() == b"100-continue":
+                self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def send(self, message: Any) -> None:
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+        """Raises OSError when the client is gone."""
+        protocol = self._protocol
+        if protocol.writable is not None:
+            await protocol.writable
         if self.disconnected:
             raise ClientDisconnected
-        if message["type"] == "http.response.start":
-            self._send_head(message["status"], message["headers"])
+        kind = message["type"]
+        if kind == WHOLE:
+            self._send_body(
+                self._head(message["status"], message["headers"]), message["body"], more=False
+            )
+        elif kind == "http.response.start":
+            # In one write with what follows at once; on its own if nothing does.
+            self._unsent_head = self._head(message["status"], message["headers"])
+            protocol.loop.call_soon(self._flush_head)
         else:
-            self._send_body(message.get("body", b""), more=message.get("more_body", False))
+            head, self._unsent_head = self._unsent_head, b""
+            self._send_body(head, message["body"], more=message["more_body"])
 
-    def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
+    def _flush_head(self) -> None:
+        if self._unsent_head:
+            self._protocol.transport.write(self._unsent_head)
+            self._unsent_head = b""
+
+    def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
         if self.more_body:
             self.keep_alive = False  # the rest of the body would be taken for the next request
-        lines = [STATUS_LINE[status]]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         framed = self.scope["method"] == "HEAD" or status in (204, 304)
         dated = False
-        for name, value in headers:
-            if name in (b"content-length", b"transfer-encoding"):
+        for header in headers:
+            if header[0] == b"content-length":
                 framed = True
-            elif name == b"date":
+            elif header[0] == b"date":
                 dated = True
-            lines.append(b"%s: %s\r\n" % (name, value))
+            lines.append(b"%s: %s\r\n" % header)
         if not dated:
-            lines += (b"%s: %s\r\n" % header for header in self.default_headers)
+            lines.append(self._protocol.date_line())
         if not framed and self.scope["http_version"] == "1.1":
-            self.chunked_encoding = True
+            self._chunked = True
             lines.append(b"transfer-encoding: chunked\r\n")
         elif not framed:
             self.keep_alive = False
@@ -121,79 +171,99 @@ class Cycle(RequestResponseCycle):
         head = b"".join(lines)
         if head.count(b"\n") != len(lines):
             raise RuntimeError("a header holds a line end")
-        # In one write with what follows at once; on its own if nothing does.
-        self._unsent_head = head
-        asyncio.get_running_loop().call_soon(self._flush_head)
+        return head
 
-    def _flush_head(self) -> None:
-        if self._unsent_head:
-            self.transport.write(self._unsent_head)
-            self._unsent_head = b""
-
-    def _send_body(self, body: bytes, *, more: bool) -> None:
-        pieces = [self._unsent_head] if self._unsent_head else []
-        self._unsent_head = b""
+    def _send_body(self, head: bytes, body: bytes, *, more: bool) -> None:
+        pieces = [head] if head else []
         if body and self.scope["method"] != "HEAD":
-            pieces += (b"%x\r\n" % len(body), body, b"\r\n") if self.chunked_encoding else (body,)
-        if self.chunked_encoding and not more:
+            pieces += (b"%x\r\n" % len(body), body, b"\r\n") if self._chunked else (body,)
+        if self._chunked and not more:
             pieces.append(b"0\r\n\r\n")
-        self.transport.writelines(pieces)
-        if more:
-            return
-        self.response_complete = True
-        self.message_event.set()
-        self.on_response()
+        protocol = self._protocol
+        if more or self.more_body or not self.keep_alive:
+            protocol.transport.writelines(pieces)
+        else:
+            _batch.write(protocol.loop, protocol.transport, pieces)
+        if not more:
+            self.answered = True
+            self.wake()
+            protocol.on_answered(self)
 
 
-class UploadProtocol(HttpToolsProtocol):
+class UploadProtocol(asyncio.Protocol):
     """A client's connection."""
 
-    cycle: Cycle
-    _head_bytes = 0
-    _in_head = True
-    _running: Cycle | None = None
-    _lingering_since = 0.0
-    deadline: float | None = None
-    """When the connection is to be closed unless something happens; loop time."""
-
-    def __init__(self, *arguments: Any, client_timeout: float, **options: Any) -> None:
-        """``client_timeout``: seconds that a client may send nothing within a body."""
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        client_timeout: float,
+    ) -> None:
+        """As uvicorn's server makes its protocols; ``client_timeout``: seconds that a client
+        may send nothing within a body."""
+        self.loop = _loop or asyncio.get_running_loop()
+        self.transport: asyncio.Transport
+        self.writable: asyncio.Future[None] | None = None
+        """To be awaited before writing more, if there is one."""
+        self.deadline: float | None = None
+        """When something is to happen unless something else does; loop time."""
+        self._app = config.loaded_app
+        self._keep_alive = config.timeout_keep_alive
         self._client_timeout = client_timeout
+        self._state = server_state
+        self._parser = httptools.HttpRequestParser(self)
+        self._client: tuple[str, int] | None = None
+        self._scheme = "http"
+        self._running: Cycle | None = None
+        """The request that is answered now."""
+        self._latest: Cycle | None = None
+        """The request whose body is being received."""
+        self._pipeline: deque[Cycle] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._reading_paused = False
+        self._in_head = True
+        self._head_bytes = 0
+        self._lingering_since = 0.0
+        self._target = b""
+        self._headers: list[tuple[bytes, bytes]] = []
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._state.connections.add(self)  # type: ignore[arg-type]
+        self._client = get_remote_addr(self.transport)
+        self._scheme = "https" if is_ssl(self.transport) else "http"
         self.deadline = self.loop.time() + HEAD_TIMEOUT
 
     def connection_lost(self, exc: Exception | None) -> None:
-        # uvicorn tells the latest cycle only; a pipelined one need not be the one that runs.
-        if self._running is not None:
-            self._running.disconnected = True
-            self._running.message_event.set()
-        super().connection_lost(exc)
+        self._state.connections.discard(self)
+        self.resume_writing()
+        for cycle in (self._running, self._latest):
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.wake()
+        self._pipeline.clear()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
+    def eof_received(self) -> bool:
         """Keep the connection for the answer if the request is complete."""
         running = self._running
-        if running is None or running.response_complete or running.more_body:
+        if running is None or running.answered or running.more_body:
             return False
         running.keep_alive = False
         return True
 
-    def expect_body(self) -> None:
-        self.deadline = self.loop.time() + self._client_timeout
+    def pause_writing(self) -> None:
+        if self.writable is None:
+            self.writable = self.loop.create_future()
 
-    def expire(self, now: float) -> None:
-        """End what has waited past its deadline; called about once a second."""
-        if self.deadline is None or now <= self.deadline:
-            return
-        running = self._running
-        if running is None or running.response_complete:
-            self.transport.abort()
-        else:
-            self.deadline = None
-            running.stalled = True
-            running.message_event.set()
+    def resume_writing(self) -> None:
+        if self.writable is not None:
+            self.writable.set_result(None)
+            self.writable = None
 
     def data_received(self, data: bytes) -> None:
         if self._lingering_since:
@@ -204,122 +274,175 @@ class UploadProtocol(HttpToolsProtocol):
             if self._head_bytes == 0:
                 self.deadline = self.loop.time() + HEAD_TIMEOUT
             self._head_bytes += len(data)
-        super().data_received(data)
-        if self._in_head and self._head_bytes > HEAD_LIMIT and not self.transport.is_closing():
-            self.send_400_response("the head is too large")
-
-    def send_400_response(self, msg: str) -> None:
-        """Have the application refuse what cannot be parsed, unless an answer is under way."""
-        running = self._running
-        if running is not None and not running.response_complete:
-            running.disconnected = True  # its body will never be complete
-            running.message_event.set()
-            self.transport.close()
-            return
-        self.on_message_begin()
-        self._in_head = False
-        self.scope["method"] = ""
-        self.scope["raw_path"] = self.scope["query_string"] = b""
-        self.scope["extensions"] = {MALFORMED: {"problem": msg}}
-        self._run(self._new_cycle(keep_alive=False))
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # no other protocol is spoken here; the request is answered as any other
+        except httptools.HttpParserError:
+            self._refuse_malformed("this is not HTTP")
+        if self._in_head and self._head_bytes > HEAD_LIMIT:
+            self._refuse_malformed("the head is too large")
 
     # httptools callbacks
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
         self._in_head = True
+        self._target = b""
+        self._headers = []
+
+    def on_url(self, target: bytes) -> None:
+        self._target += target
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
         self.deadline = None
-        http_version = self.parser.get_http_version()
-        url = httptools.parse_url(self.url)
-        scope = self.scope
-        scope["http_version"] = http_version
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["raw_path"] = url.path or b"/"
-        scope["query_string"] = url.query or b""
-        cycle = self._new_cycle(
-            keep_alive=http_version == "1.1" and self.parser.should_keep_alive()
-        )
-        if self._running is None or self._running.response_complete:
-            self._run(cycle)
-        else:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+        parser = self._parser
+        target = self._target
+        if target.startswith(b"/") and b"#" not in target:
+            path, _, query = target.partition(b"?")
+        else:  # absolute-form, authority-form, asterisk-form (RFC 9112, 3.2)
+            url = httptools.parse_url(target)
+            path, query = url.path or b"/", url.query or b""
+        version = parser.get_http_version()
+        scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
+        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        self._begin(Cycle(self, scope, keep_alive=keep_alive))
 
     def on_body(self, body: bytes) -> None:
-        cycle = self.cycle
-        if cycle.response_complete:
+        cycle = self._latest
+        if cycle is None or cycle.answered:
             return
         cycle.pieces.append(body)
         cycle.waiting += len(body)
         if cycle.waiting > BODY_BUFFER:
-            self.flow.pause_reading()
-        cycle.message_event.set()
+            self._pause_reading()
+        cycle.wake()
 
     def on_message_complete(self) -> None:
-        self.cycle.more_body = False
-        self.cycle.message_event.set()
+        self._in_head = True
+        if self._latest is not None:
+            self._latest.more_body = False
+            self._latest.wake()
 
     # One request after the other
 
-    def _new_cycle(self, *, keep_alive: bool) -> Cycle:
-        self.cycle = Cycle(
-            self,
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-        return self.cycle
+    def _scope(self, method: str, path: bytes, query: bytes, version: str) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "http_version": version,
+            "method": method,
+            "scheme": self._scheme,
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._headers,
+            "client": self._client,
+            "extensions": {},
+        }
+
+    def _begin(self, cycle: Cycle) -> None:
+        self._latest = cycle
+        if self._running is None or self._running.answered:
+            self._run(cycle)
+        else:  # pipelined: its turn comes
+            self._pipeline.append(cycle)
+            self._pause_reading()
 
     def _run(self, cycle: Cycle) -> None:
         self._running = cycle
-        self._start_asgi_task(cycle, self.app)
+        self._task = self.loop.create_task(cycle.run(self._app))
+        self._state.tasks.add(self._task)
 
-    def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
-        cycle = self._running
-        if cycle is None or self.transport.is_closing():
+    def ended(self, cycle: Cycle) -> None:
+        """The application has ended."""
+        task = asyncio.current_task()
+        if task is not None:
+            self._state.tasks.discard(task)
+        if not cycle.answered:
+            self.transport.abort()
+
+    def on_answered(self, cycle: Cycle) -> None:
+        self._state.total_requests += 1
+        if self.transport.is_closing():
             return
         if cycle.more_body:
             self._linger()
         elif not cycle.keep_alive:
             self.transport.close()
-        elif self.pipeline:
-            following, _ = self.pipeline.pop()
-            self.flow.resume_reading()
-            self._run(following)  # type: ignore[arg-type]
+        elif self._pipeline:
+            self._resume_reading()
+            self._run(self._pipeline.popleft())
         else:
-            self.flow.resume_reading()
-            self.deadline = self.loop.time() + self.timeout_keep_alive
+            self._resume_reading()
+            self.deadline = self.loop.time() + self._keep_alive
+
+    def _refuse_malformed(self, problem: str) -> None:
+        """Have the application refuse what cannot be parsed, unless an answer is under way."""
+        running = self._running
+        if running is not None and not running.answered:
+            self.transport.close()  # a body that will never be complete, or a pipelined request
+            return
+        self._in_head = False
+        scope = self._scope("", b"", b"", "1.1")
+        scope["headers"] = []
+        scope["extensions"] = {MALFORMED: {"problem": problem}}
+        self._begin(Cycle(self, scope, keep_alive=False))
 
     def _linger(self) -> None:
         self._lingering_since = self.loop.time()
         self.deadline = self._lingering_since + LINGER_IDLE
-        self.flow.resume_reading()
+        self._resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
 
+    # Waiting
+
+    def expect_body(self) -> "asyncio.Future[None]":
+        """What becomes of the wait for more of the body."""
+        self._resume_reading()
+        self.deadline = self.loop.time() + self._client_timeout
+        return self.loop.create_future()
+
+    def expire(self, now: float) -> None:
+        """End what has waited past its deadline; called about once a second."""
+        if self.deadline is None or now <= self.deadline:
+            return
+        self.deadline = None
+        running = self._running
+        if running is None or running.answered:
+            self.transport.abort()
+        else:
+            running.stalled = True
+            running.wake()
+
     def shutdown(self) -> None:
         """Part of a graceful stop: close once the running request is answered."""
-        if self._running is None or self._running.response_complete:
+        if self._running is None or self._running.answered:
             self.transport.close()
         else:
             self._running.keep_alive = False
 
+    def date_line(self) -> bytes:
+        """uvicorn's server formats the date once a second."""
+        ((name, value),) = self._state.default_headers
+        return b"%s: %s\r\n" % (name, value)
+
+    def _pause_reading(self) -> None:
+        if not self._reading_paused:
+            self._reading_paused = True
+            self.transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._reading_paused:
+            self._reading_paused = False
+            self.transport.resume_reading()
+
 
 class GatewayServer(uvicorn.Server):
-    """uvicorn's server, which also closes connections whose deadline has passed."""
+    """uvicorn's server, which also ends what has waited past its deadline."""
 
     async def on_tick(self, counter: int) -> bool:
         if counter % 10 == 0:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from gateway.edge.protocol import WHOLE
 from gateway.upload.request import Answer, ClientGone, RawHeaders
 
 
@@ -18,9 +19,19 @@ class Responder:
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer. Raises ClientGone."""
-        length = (b"content-length", b"%d" % len(answer.body))
-        await self.start(answer.status, [*answer.headers, length])
-        await self.body(answer.body, more=False)
+        self.started = True
+        await self._pass(
+            {
+                "type": WHOLE,
+                "status": answer.status,
+                "headers": [
+                    *answer.headers,
+                    (b"content-length", b"%d" % len(answer.body)),
+                    (b"x-request-id", self._request_id),
+                ],
+                "body": answer.body,
+            }
+        )
 
     async def start(self, status: int, headers: RawHeaders) -> None:
         """Send status and headers. Raises ClientGone."""

@@ -8,6 +8,8 @@ archives before all else, and a Windows program can be made to look like one.
 import re
 from typing import Literal
 
+_JPEG_LS = 0xF7
+"""The marker that makes a JPEG file JPEG-LS (ISO 14495-1)."""
 _MACH_O = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
 _CAFE_BABE = b"\xca\xfe\xba\xbe"
 _LEAST_JAVA_VERSION = 45
@@ -22,7 +24,7 @@ def picture(head: bytes) -> str | None:
     """The type of a PNG, JPEG, GIF or WebP file."""
     if head.startswith(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"):
         return "image/png"
-    if head.startswith(b"\xff\xd8\xff") and head[3:4] != b"\xf7":  # f7 begins JPEG-LS
+    if head.startswith(b"\xff\xd8\xff") and len(head) > 3 and head[3] != _JPEG_LS:
         return "image/jpeg"
     if head.startswith((b"GIF87a", b"GIF89a")):
         return "image/gif"

@@ -13,7 +13,7 @@ import errno
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class LedgerFile:
     """One connection, opened when it is needed and opened anew after trouble."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.absolute()
+        self._file = path.resolve()
         self._path = str(self._file)
         self._connection: sqlite3.Connection | None = None
         self._identity = (0, 0)
@@ -96,19 +96,16 @@ class LedgerFile:
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-        except (sqlite3.Error, OSError) as error:
-            if _is_busy(error):
-                raise LedgerBusy from error
-            self.close()
-            raise self._unavailable(error) from error
-        try:
             yield Transaction(connection)
             connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except BaseException as error:
+            if _is_busy(error):  # only BEGIN can be, and has nothing to roll back
+                raise LedgerBusy from error
             self.close()  # which rolls back
-            raise self._unavailable(error) from error
-        except BaseException:
-            self.close()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise LedgerUnavailable(
+                    f"the quota ledger {self._path} cannot be used: {error}"
+                ) from error
             raise
 
     def close(self) -> None:
@@ -117,9 +114,6 @@ class LedgerFile:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
-
-    def _unavailable(self, error: Exception) -> LedgerUnavailable:
-        return LedgerUnavailable(f"the quota ledger {self._path} cannot be used: {error}")
 
     def _connected(self) -> sqlite3.Connection:
         """The connection to the file that is at the path now."""
@@ -181,15 +175,14 @@ class Transaction:
             usage = self._usages[slot] = Usage(row[0] or 0, row[1] or 0)
         return usage
 
-    def add_used(self, amounts: Iterable[tuple[Slot, int]]) -> None:
-        self._connection.executemany(_ADD_USED, [(*slot, amount) for slot, amount in amounts])
+    def add_used(self, amounts: Sequence[tuple[Slot, int]]) -> None:
+        if amounts:
+            self._connection.executemany(_ADD_USED, [(*slot, amount) for slot, amount in amounts])
 
-    def set_held(self, owner: int, amounts: Iterable[tuple[Slot, int]]) -> None:
-        some = [(*slot, owner, amount) for slot, amount in amounts if amount]
-        none = [(*slot, owner) for slot, amount in amounts if not amount]
-        if some:
+    def set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
+        if some := [(*slot, owner, amount) for slot, amount in amounts if amount]:
             self._connection.executemany(_SET_HELD, some)
-        if none:
+        if none := [(*slot, owner) for slot, amount in amounts if not amount]:
             self._connection.executemany(_DROP_HELD, none)
 
     def leases_are_fine(self, owner: int, now: float) -> bool:
@@ -200,20 +193,19 @@ class Transaction:
     def renew(self, owner: int, now: float, lease: float) -> bool:
         """Renew the lease of ``owner``, end those that ran out, release what they held.
 
-        False if the lease had been ended, and with it what the owner held.
+        False if the lease of ``owner`` was among them, now or before.
         """
         execute = self._connection.execute
         # A clock that was put back must not make the leases of dead owners longer.
         execute("UPDATE owners SET renewed = ? WHERE renewed > ?", (now, now))
-        execute("DELETE FROM owners WHERE renewed + lease <= ? AND owner != ?", (now, owner))
+        execute("DELETE FROM owners WHERE renewed + lease <= ?", (now,))
         known = execute("SELECT 1 FROM owners WHERE owner = ?", (owner,)).fetchone()
         execute(_RENEW, (owner, now, lease))
         execute("DELETE FROM held WHERE owner NOT IN (SELECT owner FROM owners)")
         return known is not None
 
     def leave(self, owner: int) -> None:
-        """End the lease of ``owner`` and release what it held."""
-        self._connection.execute("DELETE FROM held WHERE owner = ?", (owner,))
+        """End the lease of ``owner``, which holds nothing any more."""
         self._connection.execute("DELETE FROM owners WHERE owner = ?", (owner,))
 
     def prune(self, before: float) -> None:
@@ -221,7 +213,7 @@ class Transaction:
         self._connection.execute(_PRUNE, (before,))
 
 
-def _is_busy(error: Exception) -> bool:
+def _is_busy(error: BaseException) -> bool:
     """Of our folder's lock as well as of SQLite's own."""
     code = getattr(error, "sqlite_errorcode", 0)
     return isinstance(error, BlockingIOError) or code & 0xFF == sqlite3.SQLITE_BUSY
@@ -258,12 +250,9 @@ def _beside(file: Path, ending: str) -> Path:
 
 def _connect(file: Path, *, patience: float) -> sqlite3.Connection:
     """``patience`` is how many seconds a statement may block on another process's lock."""
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         f"{file.as_uri()}?mode=rw", uri=True, timeout=patience, isolation_level=None
     )
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA wal_autocheckpoint = 0")
-    return connection
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -272,6 +261,9 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    """For the event loop, with tables."""
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
     version = _version(connection)
     if version == _VERSION:
         return

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.units import parse_size
 
@@ -77,8 +77,7 @@ class Reservation:
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Bytes of one account in one window: ``used`` are stored, ``reserved`` are on their way."""
 
     used: int
@@ -148,4 +147,5 @@ def _day(number: int) -> Window:
 
 def claims(quotas: Sequence[Quota], *, user_id: str, amount: int, now: float) -> tuple[Claim, ...]:
     """What an upload of ``amount`` bytes at ``now`` takes from each of ``quotas``."""
-    return tuple(Claim(f"user:{user_id}", window(q.period, now), amount, q) for q in quotas)
+    key = f"user:{user_id}"
+    return tuple([Claim(key, window(q.period, now), amount, q) for q in quotas])

@@ -17,10 +17,9 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.ledger.book import Book, Slot
 from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
@@ -41,9 +40,11 @@ _KEPT_AFTER_END = 2 * 86_400
 _T = TypeVar("_T")
 _Work = Callable[[Transaction], _T]
 
+_MOST_ROUNDS = 16
+"""Rounds of the event loop for which asks are gathered, at the most."""
 
-@dataclass(slots=True)
-class _Ask:
+
+class _Ask(NamedTuple):
     """Something to do in the next transaction, and who waits for it until when (loop time)."""
 
     work: _Work[object]
@@ -66,16 +67,22 @@ class SQLiteLedger:
         self._lease = lease
         self._clock = clock
         self._busy_timeout = busy_timeout
-        self._owner = secrets.randbits(62)
+        self._owner = 0
         self._book = Book()
         self._asks: list[_Ask] = []
+        self._loop: asyncio.AbstractEventLoop
         self._next_flush: asyncio.Handle | None = None
+        self._gathered = 0
+        self._rounds = 0
         self._closing = asyncio.Event()
         self._closed = True
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
         """Make folder and file where they are missing. Raises LedgerUnavailable."""
+        self._owner = secrets.randbits(62)  # not earlier: processes may be forked before they open
+        self._closing.clear()
+        self._loop = asyncio.get_running_loop()
         self._closed = False
         try:
             await self.check()
@@ -165,21 +172,35 @@ class SQLiteLedger:
         return self._ask(work)
 
     def _ask(self, work: _Work[_T]) -> asyncio.Future[_T]:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         answer: asyncio.Future[_T] = loop.create_future()
         self._asks.append(_Ask(work, answer, loop.time() + self._busy_timeout))
-        self._schedule()
+        if self._next_flush is None:
+            self._schedule()
         return answer
 
     def _schedule(self, delay: float = 0.0) -> None:
         if self._next_flush is None:
-            loop = asyncio.get_running_loop()
+            loop = self._loop
             self._next_flush = (
-                loop.call_later(delay, self._flush) if delay else loop.call_soon(self._flush)
+                loop.call_later(delay, self._flush) if delay else loop.call_soon(self._gather)
             )
+
+    def _gather(self) -> None:
+        """Wait while each round of the event loop brings more to write, for a few rounds.
+
+        A transaction costs much the same for one or for many.
+        """
+        if len(self._asks) > self._gathered and self._rounds < _MOST_ROUNDS:
+            self._gathered = len(self._asks)
+            self._rounds += 1
+            self._next_flush = self._loop.call_soon(self._gather)
+        else:
+            self._flush()
 
     def _flush(self) -> None:
         self._next_flush = None
+        self._gathered = self._rounds = 0
         asks = [ask for ask in self._asks if not ask.answer.done()]
         self._asks = []
         if not asks and not self._book.changed:
@@ -197,7 +218,7 @@ class SQLiteLedger:
 
     def _postpone(self, asks: list[_Ask]) -> None:
         """Another process is writing: try again shortly, for those who still have time."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         for ask in asks:
             if now < ask.deadline:
                 self._asks.append(ask)

@@ -34,12 +34,14 @@ class Histogram:
         self._family = family
         self._bounds = family.buckets
         self._sum = len(family.buckets) + 1
-        self._offsets: dict[Labels, int] = {}
+        self._offsets: dict[Labels | str, int] = {}
 
-    def observe(self, labels: Labels, value: float) -> None:
-        offset = self._offsets.get(labels)
+    def observe(self, key: Labels | str, value: float) -> None:
+        """``key`` is the label values, or the one label's value."""
+        offset = self._offsets.get(key)
         if offset is None:
-            offset = self._offsets[labels] = self._cells.allocate(self._family, labels)
+            labels = (key,) if isinstance(key, str) else key
+            offset = self._offsets[key] = self._cells.allocate(self._family, labels)
         values = self._values
         values[offset + bisect_left(self._bounds, value)] += 1.0
         values[offset + self._sum] += value
@@ -84,8 +86,11 @@ class Metrics:
         if bytes_received:
             self._received_bytes.add((), bytes_received)
 
-    def stage(self, stage: str, seconds: float) -> None:
-        self._stage_seconds.observe((stage,), seconds)
+    def stages(self, seconds: dict[str, float]) -> None:
+        """Observe what an upload spent in each stage."""
+        observe = self._stage_seconds.observe
+        for stage, spent in seconds.items():
+            observe(stage, spent)
 
     def file(self, outcome: str, reason: str, group: str, stored: int | None) -> None:
         """Count one file; ``stored`` is its size in bytes if Mattermost took it."""

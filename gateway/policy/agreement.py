@@ -4,6 +4,7 @@ import mimetypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from gateway.policy.groups import Group, group_of
@@ -33,7 +34,7 @@ _ACTIVE = frozenset({"text/html", "application/xhtml+xml", "image/svg+xml"})
 # What Python's table lacks, or has in some versions only. Of texts only those that are no
 # program, no markup and no source: most endings of texts promise nothing.
 _MORE = {
-    Group.IMAGES: "apng cr2 cr3 dng emf heics jfif jp2 jxl nef psd svgz tga wmf xcf",
+    Group.IMAGES: "apng cr2 cr3 dng emf heics jfif jp2 jxl nef psd tga wmf xcf",
     Group.DOCUMENTS: "djvu docm docx dotm dotx epub mobi numbers odg odp ods odt otp ots ott "
     "pages potx pps ppsx pptm pptx rtf vsd vsdx xlsb xlsm xlsx xltx xps",
     Group.ARCHIVES: "7z bz2 gz lz4 lzma rar tbz2 tgz txz xz z zst",
@@ -42,8 +43,7 @@ _MORE = {
     Group.TEXT: "csv json log srt text tsv txt vtt",
 }
 _ZIP_PROGRAMS = frozenset({"application/java-archive", "application/vnd.android.package-archive"})
-"""Also libmagic's answer to archives and documents whose first entry is ``META-INF``."""
-_ZIP_PROMISES = frozenset({Group.ARCHIVES, Group.DOCUMENTS})
+"""Archives all the same, and opened as such under the name of one."""
 _OFTEN_HTML = frozenset({"application/msword", "application/vnd.ms-excel"})
 """Web applications export tables and letters as HTML under these names, for Office to open."""
 
@@ -65,6 +65,7 @@ def _promises() -> Mapping[str, _Promise]:
 _PROMISES = _promises()
 
 
+@lru_cache(1024)
 def dangerous_disguise(endings: tuple[str, ...], content_type: str) -> str | None:
     """The ending under which dangerous content hides; None if there is no such thing.
 
@@ -80,7 +81,7 @@ def _contradicts(content_type: str, promise: _Promise) -> bool:
     if content_type == promise.content_type:
         return False
     if content_type in _ZIP_PROGRAMS:
-        return promise.group not in _ZIP_PROMISES
+        return promise.group is not Group.ARCHIVES
     if content_type in _ACTIVE:
         return promise.content_type not in _OFTEN_HTML
     return group_of(content_type) in _DANGEROUS

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from gateway.policy.synonyms import canonical
@@ -111,6 +112,7 @@ _GROUPS: Mapping[str, Group] = MappingProxyType(
 )
 
 
+@lru_cache(1024)
 def group_of(content_type: str) -> Group:
     name = canonical(content_type)
     known = _GROUPS.get(name)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from gateway.policy.groups import Group, group_of
@@ -50,6 +51,7 @@ class TypeSelector:
                 )
         return cls(everything, frozenset(groups), frozenset(families), frozenset(types))
 
+    @lru_cache(1024)  # noqa: B019 - selectors live as long as the process
     def matches(self, content_type: str) -> bool:
         if self.everything:
             return True

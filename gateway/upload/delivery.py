@@ -2,16 +2,16 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from types import TracebackType
+from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from gateway.accounting import Account, FileAccount, Stage
 from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
-from gateway.inspection.detector import HEAD_SIZE, Detector
+from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import (
     LedgerUnavailable,
     Quota,
@@ -33,7 +33,7 @@ from gateway.refusals import (
 from gateway.upload.request import Answer, Caller, ClientGone, FileTarget, Source
 from gateway.upstream.connection import Broken, RawHeaders, Response, UpstreamError
 from gateway.upstream.exchange import Content, Exchange
-from gateway.upstream.mattermost import Mattermost, credential_headers
+from gateway.upstream.mattermost import Mattermost
 from gateway.values import CredentialKind, Outcome
 
 _ANSWER_LIMIT = 1024 * 1024
@@ -52,8 +52,7 @@ _NOT_PASSED_ON = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingFile:
+class IncomingFile(NamedTuple):
     """A file about to be received."""
 
     target: FileTarget
@@ -64,8 +63,7 @@ class IncomingFile:
     """Bytes that it cannot exceed, as the rest of the body tells; None if nothing does."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
+class _Ready(NamedTuple):
     """A file that could be sent now."""
 
     content: Content
@@ -90,7 +88,7 @@ class _Facts:
 
     name: str
     size: int | None
-    content_type: str = "unknown"
+    content_type: str = UNKNOWN
     outcome: Outcome = Outcome.FAILED
     reason: str = "internal_error"
 
@@ -110,6 +108,26 @@ class WaitingFile:
     facts: _Facts
     in_memory: int
     """Bytes."""
+
+
+class Held:
+    """Spools to be closed at the end; an ExitStack costs more than most uploads need."""
+
+    __slots__ = ("_spools",)
+
+    def __init__(self) -> None:
+        self._spools: list[Spool] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for spool in self._spools:
+            spool.close()
+
+    def add(self, spool: Spool) -> Spool:
+        self._spools.append(spool)
+        return spool
 
 
 class Delivery:
@@ -142,15 +160,14 @@ class Delivery:
         Raises Refused, UpstreamError and ClientGone.
         """
         facts = _Facts(file.target.name, file.size)
-        with _Accounted(facts, account, closing=True), ExitStack() as held:
+        with _Accounted(facts, account, closing=True), Held() as held:
             head = await self._receive_head(file, facts, account)
             ready = await self._make_ready(file, head, held)
-            account.enter(Stage.RESERVE)
-            ready, reservation = await self._reserve(caller, file, ready, held)
+            ready, reservation = await self._reserve(caller, file, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
-        self, file: IncomingFile, held: ExitStack, memory: int, account: Account
+        self, file: IncomingFile, held: Held, memory: int, account: Account
     ) -> WaitingFile:
         """Receive ``file`` whole, keeping ``memory`` bytes at most off the disk, until ``held``
         is closed.
@@ -196,10 +213,11 @@ class Delivery:
         limit = self._policy.max_file_size
         return _Limit(limit, file_too_large(file.target.name, None, limit))
 
-    async def _make_ready(self, file: IncomingFile, head: bytes, held: ExitStack) -> _Ready:
+    async def _make_ready(self, file: IncomingFile, head: bytes, held: Held) -> _Ready:
         """Nothing is sent before it is certain that the file is not too large."""
         if file.source.ended:
-            self._judge_declaration(file.target.name, len(head))
+            if file.size is None:
+                self._judge_declaration(file.target.name, len(head))
             return _whole(head)
         if file.size is not None:
             return _Ready(Content(head, file.source.read, file.size), file.size, file.size)
@@ -213,11 +231,11 @@ class Delivery:
         file: IncomingFile,
         head: bytes,
         limit: "_Limit",
-        held: ExitStack,
+        held: Held,
         memory: int = BLOCK_BYTES,
     ) -> tuple[_Ready, Spool]:
         """Receive the whole file before anything else. Raises Refused past ``limit``."""
-        spool = held.enter_context(Spool(self._spools, memory_bytes=memory))
+        spool = held.add(Spool(self._spools, memory_bytes=memory))
         piece = head
         while piece:
             await spool.write(piece)
@@ -228,8 +246,16 @@ class Delivery:
         return _Ready(_spooled(spool), spool.size, spool.size), spool
 
     async def _reserve(
-        self, caller: Caller, file: IncomingFile, ready: _Ready, held: ExitStack
+        self,
+        caller: Caller,
+        file: IncomingFile,
+        ready: _Ready,
+        held: Held,
+        account: Account,
     ) -> tuple[_Ready, Reservation | None]:
+        if not self._quotas:
+            return ready, None
+        account.enter(Stage.RESERVE)
         if ready.size is not None:
             return ready, await self._claim_or_refuse(caller, ready.at_most)
         try:
@@ -267,7 +293,7 @@ class Delivery:
     ) -> Answer:
         account.enter(Stage.FORWARD)
         exchange = self._mattermost.exchange(
-            b"POST", self._request_target(caller, target), _headers(caller), ready.content
+            b"POST", self._request_target(caller, target), caller.head, ready.content
         )
         response: Response | None = None
         try:
@@ -283,10 +309,10 @@ class Delivery:
             raise
         finally:
             exchange.close()
-            account.enter(Stage.SETTLE)
             size = ready.size if ready.source is None else ready.source.received
             facts.size = size
             if reservation is not None:
+                account.enter(Stage.SETTLE)
                 stored = _may_be_stored(exchange, response)
                 await self._settle(reservation, size if stored and size else 0, account)
 
@@ -334,14 +360,6 @@ def _spooled(spool: Spool) -> Content:
         return await anext(chunks, b"")
 
     return Content(b"", read, spool.size)
-
-
-def _headers(caller: Caller) -> RawHeaders:
-    return [
-        *caller.headers,
-        *credential_headers(caller.credential),
-        (b"content-type", b"application/octet-stream"),
-    ]
 
 
 def _passed_on(headers: RawHeaders) -> RawHeaders:

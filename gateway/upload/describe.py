@@ -4,7 +4,7 @@ Sources: ``uploadFileStream`` and ``IsValidId`` of Mattermost 5.37, and recordin
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from gateway.body.content_type import form_boundary
@@ -21,15 +21,7 @@ _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ID = re.compile(r"[A-Za-z0-9]{26}")
 
 
-@dataclass(frozen=True, slots=True)
-class RawUpload:
-    """The body is the file."""
-
-    target: FileTarget
-
-
-@dataclass(frozen=True, slots=True)
-class FormUpload:
+class FormUpload(NamedTuple):
     """The body is a form with any number of files."""
 
     boundary: bytes
@@ -37,8 +29,10 @@ class FormUpload:
     """From the query; empty if the form is to say it."""
 
 
-def describe(request: UploadRequest) -> RawUpload | FormUpload:
-    """Raises Refused for what Mattermost would refuse, and for what can be read in two ways."""
+def describe(request: UploadRequest) -> FileTarget | FormUpload:
+    """Where the body, which is the file, goes; or that it is a form.
+
+    Raises Refused for what Mattermost would refuse, and for what can be read in two ways."""
     parameters = parse_query(request.query)
     if request.content_length == 0:
         raise Refused(unreadable_request())
@@ -51,7 +45,7 @@ def describe(request: UploadRequest) -> RawUpload | FormUpload:
     if not name:
         raise Refused(invalid_url_param("filename"))
     client_id = parameters.get("client_id", "")
-    return RawUpload(FileTarget(channel_id, stored_name(name), client_id))
+    return FileTarget(channel_id, stored_name(name), client_id)
 
 
 def require_channel_id(channel_id: str) -> None:

@@ -6,7 +6,6 @@ Sources: ``uploadFileMultipart`` and ``uploadFileMultipartLegacy`` of Mattermost
 """
 
 import json
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from gateway.accounting import Account, Stage
@@ -22,11 +21,13 @@ from gateway.refusals import (
     session_expired,
     unreadable_request,
 )
-from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
-from gateway.upload.describe import FormUpload, RawUpload, describe, require_channel_id
+from gateway.upload.delivery import Delivery, Held, IncomingFile, WaitingFile
+from gateway.upload.describe import FormUpload, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
+from gateway.upstream.exchange import header_lines
+from gateway.upstream.mattermost import credential_headers
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -110,7 +111,7 @@ class Uploads:
         account.user_id = caller.identity.user_id
         account.enter(Stage.RECEIVE)
         described = describe(request)
-        if isinstance(described, RawUpload):
+        if isinstance(described, FileTarget):
             answer = await self._upload_raw(caller, described, request, account)
         else:
             answer = await self._upload_form(caller, described, request, account)
@@ -122,13 +123,18 @@ class Uploads:
         identity = await self._sessions.identify(request.credential, request.forwarded)
         if request.credential is None or not request.csrf_passes:
             raise Refused(session_expired())
-        return Caller(identity, request.credential, request.forwarded)
+        head = [
+            *request.forwarded,
+            *credential_headers(request.credential),
+            (b"content-type", b"application/octet-stream"),
+        ]
+        return Caller(identity, request.credential, header_lines(head))
 
     async def _upload_raw(
-        self, caller: Caller, described: RawUpload, request: UploadRequest, account: Account
+        self, caller: Caller, target: FileTarget, request: UploadRequest, account: Account
     ) -> Answer:
         size = request.content_length
-        file = IncomingFile(described.target, request.body, size, size)
+        file = IncomingFile(target, request.body, size, size)
         return await self._delivery.deliver(caller, file, account)
 
     async def _upload_form(
@@ -169,7 +175,7 @@ class Uploads:
         """
         waiting: list[WaitingFile] = []
         values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
-        with ExitStack() as held:
+        with Held() as held:
             try:
                 while part is not None:
                     if isinstance(part, Field):

@@ -13,6 +13,7 @@ from typing import cast
 import httptools
 
 from gateway.refusals import Refusal, upstream_failed, upstream_timeout, upstream_unreachable
+from gateway.writes import WriteBatch
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -54,6 +55,17 @@ class TimedOut(UpstreamError):
 class Response:
     """Status and headers of an answer, and its body as it arrives."""
 
+    __slots__ = (
+        "_changed",
+        "_chunks",
+        "_connection",
+        "_error",
+        "_waiting",
+        "complete",
+        "headers",
+        "status",
+    )
+
     def __init__(self, connection: "Connection", status: int, headers: RawHeaders) -> None:
         self.status = status
         self.headers = headers
@@ -62,11 +74,16 @@ class Response:
         self._waiting = 0
         self.complete = False
         self._error: UpstreamError | None = None
-        self._changed = asyncio.Event()
+        self._changed: asyncio.Future[None] | None = None
 
     def header(self, name: bytes) -> bytes | None:
         """The first header called ``name`` (lower case)."""
         return next((value for key, value in self.headers if key == name), None)
+
+    @property
+    def framed(self) -> bool:
+        """Whether the headers tell where the body ends."""
+        return any(n in (b"content-length", b"transfer-encoding") for n, _ in self.headers)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, in the pieces in which it arrives. Raises Broken if it ends too early."""
@@ -106,20 +123,27 @@ class Response:
         return b"".join(pieces)
 
     async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+        self._changed = asyncio.get_running_loop().create_future()
+        await self._changed
+
+    def _tell(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
 
     def feed(self, data: bytes) -> None:
         self._chunks.append(data)
         self._waiting += len(data)
         if self._waiting > READ_BUFFER:
             self._connection.pause_reading()
-        self._changed.set()
+        self._tell()
 
     def finish(self, error: UpstreamError | None = None) -> None:
         self.complete = error is None
         self._error = error
-        self._changed.set()
+        self._tell()
+
+
+_batch = WriteBatch()
 
 
 class Connection(asyncio.Protocol):
@@ -137,7 +161,6 @@ class Connection(asyncio.Protocol):
         self._headers: RawHeaders = []
         self._response: Response | None = None
         self._interim = False
-        self._framed = False
         self._keep_alive = False
         self.awaited: asyncio.Future[Response] = loop.create_future()
         """The answer's status and headers, or Broken."""
@@ -186,6 +209,10 @@ class Connection(asyncio.Protocol):
 
     def writelines(self, pieces: list[bytes]) -> None:
         self._transport.writelines(pieces)
+
+    def write_soon(self, pieces: list[bytes]) -> None:
+        """Write ``pieces`` together with what others write in this round of the event loop."""
+        _batch.write(self._loop, self._transport, pieces)
 
     def end_request(self) -> None:
         self._request_complete = True
@@ -251,7 +278,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         response = self._response
-        if response is not None and not response.complete and not self._framed:
+        if response is not None and not response.complete and not response.framed:
             response.finish()  # RFC 9112, 6.3: such a body ends with the connection
         return False
 
@@ -272,13 +299,9 @@ class Connection(asyncio.Protocol):
         if self._response is not None:
             raise httptools.HttpParserError("a second answer")
         self._headers = []
-        self._framed = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in (b"content-length", b"transfer-encoding"):
-            self._framed = True
-        self._headers.append((name, value))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -289,7 +312,6 @@ class Connection(asyncio.Protocol):
             return
         self._interim = False
         self._keep_alive = self._parser.should_keep_alive()
-        self._framed = self._framed or self._bodiless or status in (204, 304)
         self._response = Response(self, status, self._headers)
         if self._bodiless:
             self._response.finish()

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.upstream.connection import (
     Broken,
@@ -32,8 +32,7 @@ MOST_IDLE = 256
 Read = Callable[[], Awaitable[bytes]]
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(NamedTuple):
     """A request's body: what is in hand, then what ``rest`` reads (empty bytes at its end)."""
 
     first: bytes = b""
@@ -97,14 +96,14 @@ class Exchange:
         self,
         pool: ConnectionPool,
         request_line: bytes,
-        headers: RawHeaders,
+        headers: bytes,
         content: Content,
         *,
         timeout: float,
         safe: bool = False,
         bodiless: bool = False,
     ) -> None:
-        """``headers`` without framing. ``safe``: sending it twice does no harm (GET, HEAD)."""
+        """``headers`` are lines, without framing. ``safe``: sending it twice does no harm."""
         self._pool = pool
         self._content = content
         self._timeout = timeout
@@ -163,6 +162,8 @@ class Exchange:
         if self._content.length is None:
             pieces = [head, b"%x\r\n" % len(first), first, b"\r\n"] if first else [head]
             connection.writelines(pieces)
+        elif self._content.rest is None:
+            connection.write_soon([head, first])
         else:
             connection.writelines([head, first])
         if self._content.rest is None:
@@ -213,15 +214,16 @@ class Exchange:
                 connection.write(chunk)
 
 
-def _render_head(
-    request_line: bytes, headers: RawHeaders, content: Content, *, framed: bool
-) -> bytes:
+def header_lines(headers: RawHeaders) -> bytes:
+    """``headers`` as they go over the wire."""
+    return b"".join([b"%s: %s\r\n" % header for header in headers])
+
+
+def _render_head(request_line: bytes, headers: bytes, content: Content, *, framed: bool) -> bytes:
     """The head without its empty last line, so that ``Expect`` can be added."""
-    lines = [request_line, b"\r\n"]
-    for name, value in headers:
-        lines += (name, b": ", value, b"\r\n")
+    framing = b""
     if content.length is None:
-        lines.append(b"transfer-encoding: chunked\r\n")
+        framing = b"transfer-encoding: chunked\r\n"
     elif framed or content.length:
-        lines.append(b"content-length: %d\r\n" % content.length)
-    return b"".join(lines)
+        framing = b"content-length: %d\r\n" % content.length
+    return b"%s\r\n%s%s" % (request_line, headers, framing)

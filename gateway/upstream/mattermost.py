@@ -8,7 +8,7 @@ import httpx
 
 from gateway.refusals import Headers, Refusal, session_expired, shown
 from gateway.upstream.connection import Broken, RawHeaders, TimedOut, Unreachable, UpstreamError
-from gateway.upstream.exchange import ConnectionPool, Content, Exchange
+from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
 from gateway.values import Credential, CredentialKind, Identity
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
@@ -42,12 +42,13 @@ class Mattermost:
         self,
         method: bytes,
         target: bytes,
-        headers: RawHeaders,
+        headers: bytes,
         content: Content,
         *,
         safe: bool = False,
     ) -> Exchange:
-        """A request to be sent as it is, streaming both ways; ``target`` with the subpath."""
+        """A request to be sent as it is, streaming both ways: ``target`` with the subpath,
+        ``headers`` as lines."""
         return Exchange(
             self._pool,
             b"%s %s HTTP/1.1" % (method, target),
@@ -142,7 +143,7 @@ class _PooledTransport(httpx.AsyncBaseTransport):
         exchange = Exchange(
             self._pool,
             b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path),
-            request.headers.raw,
+            header_lines(request.headers.raw),
             Content(),
             timeout=self._timeout,
             safe=True,

@@ -171,6 +171,23 @@ async def test_a_closed_ledger_is_unavailable(new_ledger: NewLedger) -> None:
     assert await (await new_ledger()).usage("user:ada", TODAY) == Usage(0, 0)
 
 
+async def test_a_closed_ledger_can_be_opened_again(new_ledger: NewLedger, clock: Clock) -> None:
+    ledger, other = await new_ledger(lease=0.06), await new_ledger()
+    await ledger.close()
+    await ledger.open()
+    await ledger.reserve([claim(600)])
+    clock.now += 0.05
+    await some_thirds_of_the_lease()
+    clock.now += 0.05
+    assert await other.usage("user:ada", TODAY) == Usage(0, 600)
+
+
+async def some_thirds_of_the_lease() -> None:
+    """On the real clock, and some turns of the loop, however slow they are."""
+    for _ in range(20):
+        await asyncio.sleep(0.005)
+
+
 async def test_what_is_asked_together_with_the_end_is_answered(new_ledger: NewLedger) -> None:
     ledger = await new_ledger()
     reservation = await ledger.reserve([claim(600)])
@@ -181,6 +198,15 @@ async def test_what_is_asked_together_with_the_end_is_answered(new_ledger: NewLe
     await settling
     assert isinstance(await reserving, Reservation)
     assert await (await new_ledger()).usage("user:ada", TODAY) == Usage(500, 0)
+
+
+async def test_a_closing_ledger_takes_nothing_new(new_ledger: NewLedger) -> None:
+    ledger = await new_ledger()
+    closing = asyncio.create_task(ledger.close())
+    await asyncio.sleep(0)
+    with pytest.raises(LedgerUnavailable, match="closed"):
+        await ledger.reserve([claim(1)])
+    await closing
 
 
 async def test_what_a_dead_process_held_is_released_with_its_lease(
@@ -211,8 +237,7 @@ async def test_leases_are_renewed_by_themselves(new_ledger: NewLedger, clock: Cl
     await uploading.reserve([claim(600)])
     for _ in range(5):
         clock.now += 0.05
-        for _ in range(20):  # some thirds of the lease, and some turns of the loop
-            await asyncio.sleep(0.005)
+        await some_thirds_of_the_lease()
         assert await other.usage("user:ada", TODAY) == Usage(0, 600)
 
 
@@ -254,7 +279,7 @@ async def test_a_clock_put_back_makes_no_lease_longer(new_ledger: NewLedger, clo
 
 async def test_a_cancelled_reservation_holds_nothing(new_ledger: NewLedger) -> None:
     """Cancelled after each number of turns that the loop can take until it is granted."""
-    ledger = await new_ledger()
+    ledger, other = await new_ledger(), await new_ledger()
     finished = False
     for turns in range(20):
         task = asyncio.create_task(ledger.reserve([claim(600)]))
@@ -264,7 +289,7 @@ async def test_a_cancelled_reservation_holds_nothing(new_ledger: NewLedger) -> N
         try:
             reservation = await task
         except asyncio.CancelledError:
-            assert await ledger.usage("user:ada", TODAY) == Usage(0, 0)
+            assert await other.usage("user:ada", TODAY) == Usage(0, 0)
         else:
             finished = True
             await ledger.settle(reservation, 0)
@@ -272,14 +297,14 @@ async def test_a_cancelled_reservation_holds_nothing(new_ledger: NewLedger) -> N
 
 
 async def test_a_cancelled_settlement_is_booked(new_ledger: NewLedger) -> None:
-    ledger = await new_ledger()
+    ledger, other = await new_ledger(), await new_ledger()
     for turns in range(1, 20):
         task = asyncio.create_task(ledger.settle(await ledger.reserve([claim(50)]), 50))
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert await ledger.usage("user:ada", TODAY) == Usage(50 * turns, 0)
+        assert await other.usage("user:ada", TODAY) == Usage(50 * turns, 0)
 
 
 async def test_cancelling_one_leaves_those_who_came_with_it(new_ledger: NewLedger) -> None:

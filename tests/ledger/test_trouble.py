@@ -7,6 +7,8 @@ import fcntl
 import os
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +66,15 @@ async def test_names_that_urls_treat_specially(tmp_path: Path) -> None:
     ledger = SQLiteLedger(path)
     await ledger.open()
     await ledger.close()
-    assert path.exists()
+    assert path.stat().st_size > 0
+
+
+async def test_a_link_to_the_file(new_ledger: NewLedger, path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere.db")
+    await assert_works(await new_ledger())
+    assert (tmp_path / "elsewhere.db").stat().st_size > 0
+    assert path.is_symlink()
 
 
 async def test_a_folder_that_cannot_be_made(new_ledger: NewLedger, path: Path) -> None:
@@ -105,6 +115,33 @@ async def test_a_deleted_file_is_made_anew(new_ledger: NewLedger, path: Path) ->
     assert await other.usage("user:ada", TODAY) == Usage(500, 200)
     await one.settle(running, 100)
     assert await other.usage("user:ada", TODAY) == Usage(600, 0)
+
+
+async def test_a_file_deleted_under_others_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+    """Another process that has the deleted file open keeps its log and index alive."""
+    ledger = await new_ledger()
+    await ledger.settle(await ledger.reserve([claim(300)]), 300)
+    with held_open(path):
+        path.unlink()
+        await ledger.settle(await ledger.reserve([claim(500)]), 500)
+        assert await ledger.usage("user:ada", TODAY) == Usage(500, 0)
+    assert await (await new_ledger()).usage("user:ada", TODAY) == Usage(500, 0)
+
+
+@contextmanager
+def held_open(path: Path) -> Iterator[None]:
+    """By a process that reads it."""
+    reader = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]);"
+        "print(c.execute('SELECT * FROM used').fetchall(), flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", reader, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert b"user:ada" in process.stdout.readline()
+        yield
+        process.communicate()
 
 
 async def test_a_deleted_folder_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
@@ -318,7 +355,8 @@ async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> No
     ledger = await new_ledger()
     with stranger(path) as connection:
         connection.execute("DROP TABLE held")
-    await assert_unavailable(ledger)
+        await assert_unavailable(ledger)
+        connection.execute("BEGIN IMMEDIATE")  # no lock is left behind
 
 
 async def test_several_who_wait_get_an_exception_each(new_ledger: NewLedger, path: Path) -> None:
@@ -359,6 +397,15 @@ async def test_a_released_reservation_leaves_no_row(new_ledger: NewLedger, path:
     with stranger(path) as connection:
         assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM used").fetchone() == (0,)
+
+
+async def test_a_closed_ledger_leaves_no_lease(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    await ledger.reserve([claim(600)])
+    await ledger.close()
+    with stranger(path) as connection:
+        assert connection.execute("SELECT count(*) FROM owners").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
 
 
 async def test_dead_processes_are_forgotten(

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -53,6 +54,10 @@ class GatewayProcess:
     def address(self) -> tuple[str, int]:
         host, _, port = self.url.removeprefix("http://").rpartition(":")
         return host, int(port)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -127,6 +132,14 @@ class GatewayProcess:
                     return line
             if time.monotonic() > deadline:
                 raise TimeoutError(f"no {event} {fields} in: {self.log_file.read_text()[-4000:]}")
+            time.sleep(0.02)
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
+        """Until ``condition`` holds. Raises TimeoutError."""
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(self.log_file.read_text()[-4000:])
             time.sleep(0.02)
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

@@ -32,6 +32,19 @@ class Server:
             return content
 
 
+def new_member(stand_in: StandInProcess) -> dict[str, Any]:
+    """One more user of the stand-in in its channel: ``id``, ``username``, ``token``."""
+    url, admin = stand_in.url, stand_in.admin_token
+    name = f"user{secrets.token_hex(6)}"
+    password = f"Gateway-{secrets.token_hex(8)}"
+    account = {"username": name, "email": f"{name}@example.test", "password": password}
+    user = call(url, admin, "users", account)
+    team, channel = stand_in.team_id, stand_in.channel_id
+    call(url, admin, f"teams/{team}/members", {"team_id": team, "user_id": user["id"]})
+    call(url, admin, f"channels/{channel}/members", {"user_id": user["id"]})
+    return {**user, "token": login(url, name, password)}
+
+
 def from_stand_in(stand_in: StandInProcess) -> Server:
     return Server(
         stand_in.url,
@@ -48,14 +61,14 @@ def on_real_mattermost(url: str) -> Server:
     ``MATTERMOST_ADMIN_USERNAME`` and ``MATTERMOST_ADMIN_PASSWORD`` are that login.
     """
     url = url.rstrip("/")
-    admin = _login(
+    admin = login(
         url, os.environ["MATTERMOST_ADMIN_USERNAME"], os.environ["MATTERMOST_ADMIN_PASSWORD"]
     )
     suffix = secrets.token_hex(4)
-    team = _call(
+    team = call(
         url, admin, "teams", {"name": f"gw{suffix}", "display_name": "Gateway", "type": "O"}
     )
-    channel = _call(
+    channel = call(
         url,
         admin,
         "channels",
@@ -64,7 +77,7 @@ def on_real_mattermost(url: str) -> Server:
     users = []
     for name in ("alice", "bob"):
         password = f"Gateway-{secrets.token_hex(8)}"
-        user = _call(
+        user = call(
             url,
             admin,
             "users",
@@ -74,22 +87,24 @@ def on_real_mattermost(url: str) -> Server:
                 "password": password,
             },
         )
-        token = _login(url, user["username"], password)
+        token = login(url, user["username"], password)
         users.append({**user, "password": password, "token": token})
     member = {"team_id": team["id"], "user_id": users[0]["id"]}
-    _call(url, admin, f"teams/{team['id']}/members", member)
-    _call(url, admin, f"channels/{channel['id']}/members", {"user_id": users[0]["id"]})
+    call(url, admin, f"teams/{team['id']}/members", member)
+    call(url, admin, f"channels/{channel['id']}/members", {"user_id": users[0]["id"]})
     return Server(url, users[0], users[1], channel["id"], team["id"])
 
 
-def _login(url: str, username: str, password: str) -> str:
+def login(url: str, username: str, password: str) -> str:
+    """A new session's token."""
     body = json.dumps({"login_id": username, "password": password}).encode()
     request = urllib.request.Request(f"{url}/api/v4/users/login", data=body)
     with urllib.request.urlopen(request, timeout=30) as response:
         return str(response.headers["Token"])
 
 
-def _call(url: str, token: str, path: str, document: object) -> dict[str, Any]:
+def call(url: str, token: str, path: str, document: object) -> dict[str, Any]:
+    """POST ``document`` to Mattermost's API at ``url``."""
     request = urllib.request.Request(
         f"{url}/api/v4/{path}",
         data=json.dumps(document).encode(),

@@ -74,6 +74,15 @@ class Wire:
         """The status of the next answer, which is expected to be a 1xx."""
         return self._head()[0]
 
+    def wait_until_received(self, data: bytes) -> None:
+        """Read on until ``data`` has come. Raises EOFError if the connection ends before."""
+        received = b""
+        while data not in received:
+            piece = self._file.read(1)
+            if not piece:
+                raise EOFError(f"the connection ended after {received!r}")
+            received += piece
+
     def at_end(self) -> bool:
         """Whether the server has closed the connection (waits for it)."""
         return self._file.read(1) == b""

@@ -1,0 +1,22 @@
+"""What a gateway's ledger says, asked as another process would ask."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from gateway.ledger.quotas import Usage, window
+from gateway.ledger.sqlite import SQLiteLedger
+
+
+def usage(folder: Path, user_id: str) -> Usage:
+    """What is charged to a user today in the ledger of the gateway in ``folder``."""
+    return asyncio.run(_usage(folder / "ledger.sqlite3", user_id))
+
+
+async def _usage(path: Path, user_id: str) -> Usage:
+    ledger = SQLiteLedger(path)
+    await ledger.open()
+    try:
+        return await ledger.usage(f"user:{user_id}", window("day", time.time()))
+    finally:
+        await ledger.close()
