@@ -69,8 +69,10 @@ def main() -> None:
     )
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, _leave)
-    _Server(config, ready | seed(state)).run(sockets=[listener])
-    state.close()
+    try:
+        _Server(config, ready | seed(state)).run(sockets=[listener])
+    finally:
+        state.close()
 
 
 def _parse_arguments() -> argparse.Namespace:

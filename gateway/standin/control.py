@@ -6,12 +6,13 @@ import re
 from dataclasses import asdict
 from typing import Final
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gateway.standin.faults import Fault, Faults
 from gateway.standin.filestore import FileStore
 from gateway.standin.go.body import Body
 from gateway.standin.journal import Journal
+from gateway.standin.model import FileInfo, UploadSession
 from gateway.standin.state import State
 
 _ATTACHMENT: Final = re.compile(r"\d{8}/|import/")
@@ -28,15 +29,16 @@ class Control:
     async def answer(self, method: str, path: str, body: Body) -> Response:
         match method, path:
             case "GET", "/standin/state":
-                stored = await asyncio.to_thread(self._stored)
-                return JSONResponse(self._journal.as_json() | stored)
+                infos, uploads = list(self._state.files), list(self._state.uploads)
+                stored = await asyncio.to_thread(self._describe, infos, uploads)
+                return _json(self._journal.as_json() | stored)
             case "POST", "/standin/control":
                 return self._order(await body.read_all())
             case "POST", "/standin/reset":
                 self._journal.reset()
                 self._faults.clear()
-                return JSONResponse({})
-        return JSONResponse({"problem": "no such control"}, 404)
+                return _json({})
+        return _json({"problem": "no such control"}, 404)
 
     def _order(self, document: bytes) -> Response:
         """One fault, or a list of them, added to those in force."""
@@ -44,14 +46,13 @@ class Control:
             given = json.loads(document)
             faults = [Fault(**one) for one in (given if isinstance(given, list) else [given])]
         except (TypeError, ValueError) as error:
-            return JSONResponse({"problem": str(error)}, 400)
+            return _json({"problem": str(error)}, 400)
         for fault in faults:
             self._faults.add(fault)
-        return JSONResponse({})
+        return _json({})
 
-    def _stored(self) -> dict[str, object]:
+    def _describe(self, infos: list[FileInfo], uploads: list[UploadSession]) -> dict[str, object]:
         """Recorded files in the order of their arrival, and what else lies in the store."""
-        infos = list(self._state.files)
         files = [
             {
                 "id": info.id,
@@ -63,16 +64,20 @@ class Control:
             }
             for info in infos
         ]
-        recorded = {info.path for info in infos}
-        begun = {upload.path for upload in self._state.uploads}
+        accounted = {info.path for info in infos} | {upload.path for upload in uploads}
         rest = [
             {"path": path, "size": size}
             for path, size in self._store.walk()
-            if path not in recorded and path.removesuffix(".tmp") not in begun
+            if path.removesuffix(".tmp") not in accounted
         ]
         return {
             "files": files,
-            "upload_sessions": [asdict(upload) for upload in self._state.uploads],
+            "upload_sessions": [asdict(upload) for upload in uploads],
             "orphans": [file for file in rest if _ATTACHMENT.match(str(file["path"]))],
             "others": [file for file in rest if not _ATTACHMENT.match(str(file["path"]))],
         }
+
+
+def _json(content: object, status: int = 200) -> Response:
+    # In ASCII: file names may hold bytes that are no UTF-8, here as lone surrogates.
+    return Response(json.dumps(content), status, media_type="application/json")

@@ -26,8 +26,8 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)
     """With ``status``: the answer's headers."""
     stop_reading: bool = False
-    """Read nothing of the body, ever. With ``status``: answer at once and leave the connection
-    open; with ``stall``: just sit there."""
+    """With ``status``: answer at once, read nothing of the body, leave the connection open. With
+    ``stall``: read nothing and just sit there."""
     stall: bool = False
     """Read the body to its end, and never answer."""
     read_rate: int | None = None
@@ -50,6 +50,8 @@ class Fault:
             raise ValueError("times must be positive")
         if self.read_rate is not None and self.read_rate <= 0:
             raise ValueError("read_rate must be positive")
+        if self.stop_reading and self.status is None and not self.stall:
+            raise ValueError("stop_reading goes with a status or with stall")
 
 
 NONE = Fault()

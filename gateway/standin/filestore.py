@@ -1,5 +1,6 @@
 """The file store: a folder, written to as Mattermost's local backend writes."""
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterator
@@ -61,8 +62,10 @@ class FileStore:
     def walk(self) -> Iterator[tuple[str, int]]:
         """All files there are, with their sizes."""
         for path in self.root.rglob("*"):
-            if path.is_file():
-                yield str(path.relative_to(self.root)), path.stat().st_size
+            # It may be gone by now: uploads go on meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                if path.is_file():
+                    yield str(path.relative_to(self.root)), path.stat().st_size
 
     def digest(self, path: str) -> str:
         """SHA-256, computed once per path."""

@@ -61,6 +61,7 @@ class Journal:
         self._requests: Counter[str] = Counter()
         self.connections_opened = 0
         self.connections_open = 0
+        """Of HTTP; WebSockets are not counted."""
 
     def begin(self, method: str, target: bytes, headers: list[tuple[bytes, bytes]]) -> Entry:
         entry = Entry(

@@ -39,6 +39,8 @@ class StandInProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        # From here on it belongs to another protocol, and is not counted any more.
+        self.journal.connections_open -= 1
         self.upgraded[self.client] = self.lingering.wrapped
         super().handle_websocket_upgrade()
 

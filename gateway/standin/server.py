@@ -83,6 +83,7 @@ class StandIn:
         try:
             path, raw_query = parse_target(connection.target)
         except TargetError:
+            connection.entry.status = 400
             await PlainTextResponse("400 Bad Request", 400)(scope, receive, send)
             return
         if path.startswith("/standin/"):
