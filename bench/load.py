@@ -8,9 +8,11 @@ import shutil
 import socket
 import struct
 import subprocess
+import tempfile
 import time
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +61,8 @@ class Upload:
     after: bytes
     file_size: int
     token: str = TOKEN
+    filler_file: Path | None = None
+    """Where the filler comes from; None for a buffer in memory."""
 
     @property
     def length(self) -> int:
@@ -72,13 +76,31 @@ class Upload:
         ).encode()
 
 
-def raw_upload(size: int) -> Upload:
+@contextmanager
+def filler_file(size: int) -> Iterator[Path]:
+    """A file of ``size`` bytes in memory, where the system has a place for such."""
+    shared = Path("/dev/shm")  # noqa: S108 - the name is made by tempfile
+    folder = shared if os.access(shared, os.W_OK) else None
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        for written in range(0, size, len(_FILLER)):
+            file.write(_FILLER[: size - written])
+        file.flush()
+        yield Path(file.name)
+
+
+def raw_upload(size: int, filler_file: Path | None = None) -> Upload:
     head = film_head()
     target = f"{sink.FILES_PATH}?channel_id={CHANNEL_ID}&filename=film.mp4"
-    return Upload(target, "video/mp4", head, size - len(head), b"", size)
+    filler = size - len(head)
+    return Upload(target, "video/mp4", head, filler, b"", size, filler_file=filler_file)
 
 
-def form_upload(size: int, channel_id: str = CHANNEL_ID, token: str = TOKEN) -> Upload:
+def form_upload(
+    size: int,
+    channel_id: str = CHANNEL_ID,
+    token: str = TOKEN,
+    filler_file: Path | None = None,
+) -> Upload:
     """``channel_id`` first, then the one file, as Mattermost's own clients send it."""
     head = film_head()
     before = (
@@ -89,10 +111,11 @@ def form_upload(size: int, channel_id: str = CHANNEL_ID, token: str = TOKEN) -> 
     ).encode() + head
     after = f"\r\n--{_BOUNDARY}--\r\n".encode()
     content_type = f"multipart/form-data; boundary={_BOUNDARY}"
-    return Upload(sink.FILES_PATH, content_type, before, size - len(head), after, size, token)
+    filler = size - len(head)
+    return Upload(sink.FILES_PATH, content_type, before, filler, after, size, token, filler_file)
 
 
-# One buffer sent again and again stays in the processor's cache; sendfile(2) is half as fast.
+# One buffer sent again and again stays in the processor's cache, as no real file does.
 _FILLER = memoryview(os.urandom(1 << 20))
 
 
@@ -103,8 +126,7 @@ def send_large(address: Address, upload: Upload) -> float:
         # An answer before the end of the body closes the connection; the answer says why.
         with suppress(OSError):
             connection.sendall(upload.head() + upload.before)
-            for sent in range(0, upload.filler, len(_FILLER)):
-                connection.sendall(_FILLER[: upload.filler - sent])
+            _send_filler(connection, upload)
             connection.sendall(upload.after)
         response = http.client.HTTPResponse(connection, method="POST")
         try:
@@ -115,6 +137,15 @@ def send_large(address: Address, upload: Upload) -> float:
     if response.status != 201:
         raise BenchError(f"{address} answered an upload with {response.status}: {body[:500]!r}")
     return time.perf_counter() - started
+
+
+def _send_filler(connection: socket.socket, upload: Upload) -> None:
+    if upload.filler_file is not None:
+        with upload.filler_file.open("rb") as file:
+            connection.sendfile(file, 0, upload.filler)
+        return
+    for sent in range(0, upload.filler, len(_FILLER)):
+        connection.sendall(_FILLER[: upload.filler - sent])
 
 
 @dataclass(frozen=True, slots=True)

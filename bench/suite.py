@@ -14,7 +14,14 @@ from bench.processes import Address, await_quiet
 from bench.report import Check, Reading, Table
 from gateway.standin.process import StandInProcess
 
-SMALL, RAW, FORM, MEMORY, STANDIN = MEASUREMENTS = ("small", "raw", "form", "memory", "standin")
+SMALL, RAW, BUFFER, FORM, MEMORY, STANDIN = MEASUREMENTS = (
+    "small",
+    "raw",
+    "buffer",
+    "form",
+    "memory",
+    "standin",
+)
 _PATIENCE = 10.0
 """Seconds to wait for a machine that is busy with something else."""
 _TIE = 0.85
@@ -54,6 +61,7 @@ class Bench:
         measurement = {
             SMALL: self._small,
             RAW: self._raw,
+            BUFFER: self._buffer,
             FORM: self._form,
             MEMORY: self._memory,
             STANDIN: self._standin,
@@ -87,13 +95,29 @@ class Bench:
         )
 
     def _raw(self) -> Table:
+        size = self._effort.large_size
+        with load.filler_file(size) as file:
+            upload = load.raw_upload(size, file)
+            how = "as the body of the request, from a file by sendfile(2)"
+            return self._large("Large uploads, raw", how, upload)
+
+    def _buffer(self) -> Table:
         upload = load.raw_upload(self._effort.large_size)
-        return self._large("Large uploads, raw", "as the body of the request", upload)
+        how = (
+            "as the body of the request, from one buffer that is sent again and again and so "
+            "costs its sender less than any file"
+        )
+        return self._large("Large uploads, raw, from a buffer", how, upload)
 
     def _form(self) -> Table:
-        upload = load.form_upload(self._effort.large_size)
-        how = "as multipart/form-data (the gateway parses it and forwards the file raw)"
-        return self._large("Large uploads, form", how, upload)
+        size = self._effort.large_size
+        with load.filler_file(size) as file:
+            upload = load.form_upload(size, filler_file=file)
+            how = (
+                "as multipart/form-data, from a file by sendfile(2); the gateway parses the form "
+                "and forwards the file raw"
+            )
+            return self._large("Large uploads, form", how, upload)
 
     def _memory(self) -> Table:
         effort = self._effort

@@ -75,9 +75,10 @@ class Account:
     def stages(self, end: float) -> dict[str, float]:
         """Seconds spent in each stage, the last of which ends at ``end``."""
         spent: dict[str, float] = {}
-        for stage, entered in reversed(self._marks):
-            spent[stage] = spent.get(stage, 0.0) + end - entered
-            end = entered
+        marks = self._marks
+        for number, (stage, entered) in enumerate(marks, 1):
+            left = marks[number][1] if number < len(marks) else end
+            spent[stage] = spent.get(stage, 0.0) + left - entered
         return spent
 
     def refuse(self, refusal: Refusal) -> None:

@@ -3,13 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from gateway import __version__
-from gateway.composition import rules_from
+from gateway.composition import checked_settings
 from gateway.ledger.quotas import LedgerUnavailable
-from gateway.serving import CannotStart, run, run_worker
-from gateway.settings import PREFIX, Settings, SettingsError, load, shown_value
+from gateway.serving import CannotStart, run
+from gateway.settings import PREFIX, Settings, SettingsError, shown_value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -46,24 +45,15 @@ def _parser() -> argparse.ArgumentParser:
         "--serve", action="store_true", help="keep everything running and print commands to try"
     )
     demo.set_defaults(command=_demo)
-    worker = commands.add_parser("worker")  # what the supervisor starts; not for people
-    worker.add_argument("descriptor", type=int)
-    worker.add_argument("metrics", type=Path)
-    worker.set_defaults(command=_worker)
     return parser
 
 
 def _serve(_: argparse.Namespace) -> None:
-    run(load())
-
-
-def _worker(options: argparse.Namespace) -> None:
-    run_worker(load(), options.descriptor, options.metrics)
+    run(checked_settings())
 
 
 def _check_config(_: argparse.Namespace) -> None:
-    settings = load()
-    rules_from(settings)
+    settings = checked_settings()
     width = max(len(name) for name in Settings.model_fields) + len(PREFIX)
     for name in Settings.model_fields:
         value = shown_value(name, getattr(settings, name)) or "(none)"

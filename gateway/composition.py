@@ -1,7 +1,8 @@
 """The composition root: builds each part once, and knows them all."""
 
+import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,12 +25,14 @@ from gateway.metrics.metrics import Metrics
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.selectors import TypeSelector
-from gateway.settings import PREFIX, Settings, SettingsError
+from gateway.settings import PREFIX, Settings, SettingsError, default, load
 from gateway.upload.delivery import Delivery
 from gateway.upload.story import Uploads
 from gateway.upstream.mattermost import Mattermost
 
 T = TypeVar("T")
+
+_RULES = ("allowed_types", "denied_types", "denied_extensions", "quotas")
 
 
 def rules_from(settings: Settings) -> tuple[Policy, tuple[Quota, ...]]:
@@ -57,6 +60,28 @@ def rules_from(settings: Settings) -> tuple[Policy, tuple[Quota, ...]]:
     if problems:
         raise SettingsError(problems)
     return policy, quotas
+
+
+def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in ``environ``. Raises SettingsError with all that is wrong with them."""
+    problems: list[str] = []
+    try:
+        settings = load(environ)
+    except SettingsError as error:
+        problems += error.problems
+        # The rules are text whatever the rest is: what is wrong with them is told as well.
+        given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
+        settings = Settings.model_construct(max_file_size=1, spool_dir=None, **given)
+    try:
+        rules_from(settings)
+    except SettingsError as error:
+        problems += error.problems
+    spool_dir = settings.spool_dir
+    if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
+        problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
+    if problems:
+        raise SettingsError(problems)
+    return settings
 
 
 class Parts:

@@ -135,7 +135,7 @@ def ambiguous_request(problem: str) -> Refusal:
         "gateway.ambiguous_request",
         400,
         "ambiguous_request",
-        f"The upload was refused because it could be read in more than one way: {problem}",
+        f"This request was refused because it could be read in more than one way: {problem}",
     )
 
 

@@ -27,7 +27,7 @@ from gateway.edge.protocol import GatewayServer, UploadProtocol
 from gateway.logs import Log, capture_libraries
 from gateway.metrics.cells import Cells, bury_worker
 from gateway.metrics.exposition import one_process, several_workers
-from gateway.settings import Settings, split_address
+from gateway.settings import PREFIX, Settings, split_address
 
 BACKLOG = 2048
 KEEP_ALIVE = 75
@@ -45,8 +45,8 @@ class CannotStart(Exception):
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotStart and SettingsError."""
     log = Log(settings.log_format, settings.log_level)
-    listener = _bind(settings.listen)
-    admin_listener = _bind(settings.admin_listen)
+    listener = _bind("listen", settings.listen)
+    admin_listener = _bind("admin_listen", settings.admin_listen)
     if settings.workers == 1:
         main: Coroutine[Any, Any, None] = _serve_alone(settings, log, listener, admin_listener)
     else:
@@ -81,7 +81,7 @@ def _loop_factory() -> Any:
     return uvloop.new_event_loop
 
 
-def _bind(address: str) -> socket.socket:
+def _bind(setting: str, address: str) -> socket.socket:
     host, port = split_address(address)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
@@ -89,7 +89,8 @@ def _bind(address: str) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
     except OSError as error:
-        raise CannotStart(f"cannot listen on {address}: {error.strerror or error}") from error
+        problem = f"{PREFIX}{setting.upper()}={address}: {error.strerror or error}"
+        raise CannotStart(f"it cannot listen where it should ({problem})") from error
     listener.listen(BACKLOG)
     return listener
 
@@ -255,8 +256,7 @@ async def _start_worker(listener: socket.socket, shared: Path) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "gateway",
-        "worker",
+        "gateway.worker",
         str(listener.fileno()),
         str(shared),
         stdin=PIPE,

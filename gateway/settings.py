@@ -70,9 +70,20 @@ def _ledger_url(value: str) -> str:
 def _networks(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return tuple(
-        ip_network(item.strip(), strict=False) for item in value.split(",") if item.strip()
-    )
+    return tuple(_network(item.strip()) for item in value.split(",") if item.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text!r} is not an address or network such as 10.0.0.0/8") from None
+
+
+def _whole_number(value: object) -> object:
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
+        raise ValueError("expected a whole number")
+    return value
 
 
 def default_state_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -90,6 +101,7 @@ def _default_ledger_url() -> str:
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Address = Annotated[str, AfterValidator(_address)]
+WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 
 
 class Settings(BaseModel):
@@ -104,7 +116,7 @@ class Settings(BaseModel):
     admin_listen: Address = Field(
         "127.0.0.1:8067", description="Where `/metrics`, `/healthz` and `/readyz` are served."
     )
-    workers: int = Field(1, ge=1, le=64, description="Worker processes.")
+    workers: WholeNumber = Field(1, ge=1, le=64, description="Worker processes.")
     max_file_size: Size = Field(
         parse_size("100MiB"), description="Largest file, for example `512KiB`, `100MiB`, `2GiB`."
     )
@@ -141,7 +153,7 @@ class Settings(BaseModel):
     session_negative_ttl: Duration = Field(
         5.0, description="How long a rejected credential stays rejected without asking again."
     )
-    session_cache_size: int = Field(
+    session_cache_size: WholeNumber = Field(
         20_000, ge=1, description="How many credentials are remembered, per worker."
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
@@ -163,8 +175,7 @@ class Settings(BaseModel):
     )
     spool_dir: Path | None = Field(
         None,
-        description="Where files wait that must be complete before their verdict; the system's "
-        "temporary folder by default.",
+        description="Where files wait that must be complete before their verdict.",
     )
     spool_limit: Size = Field(
         parse_size("10GiB"), description="How much all waiting files of a worker may take there."
@@ -244,7 +255,14 @@ def _shown_default(name: str, field: Any) -> str:
         return "(required)"
     if name == "ledger_url":
         return "an SQLite file in the state folder"
+    if name == "spool_dir":
+        return "the system's temporary folder"
     return shown_value(name, field.default) or "(none)"
+
+
+def default(name: str) -> Any:
+    """The default of a setting that has a fixed one."""
+    return Settings.model_fields[name].default
 
 
 def shown_value(name: str, value: object) -> str:

@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "gateway"
 LEVELS = {
     "__main__": 6.5,
     "cli": 6,
+    "worker": 6,
     "demo": 5.5,
     "serving": 5.5,
     "composition": 5,

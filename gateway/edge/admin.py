@@ -1,12 +1,13 @@
 """The admin port: metrics for Prometheus, liveness and readiness for whoever restarts things."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.logs import Log
@@ -55,6 +56,11 @@ class Readiness:
         return name, problem
 
 
+def _json(document: object, status: int) -> Response:
+    body = json.dumps(document, separators=(",", ":")) + "\n"
+    return Response(body, status, media_type="application/json")
+
+
 def admin_app(readiness: Readiness, exposition: Callable[[], bytes]) -> Starlette:
     """``/metrics``, ``/healthz``, ``/readyz``."""
 
@@ -67,8 +73,8 @@ def admin_app(readiness: Readiness, exposition: Callable[[], bytes]) -> Starlett
     async def readyz(_: Request) -> Response:
         problems = await readiness.problems()
         if problems:
-            return JSONResponse({"status": "not ready", "problems": problems}, 503)
-        return JSONResponse({"status": "ready"})
+            return _json({"status": "not ready", "problems": problems}, 503)
+        return _json({"status": "ready"}, 200)
 
     return Starlette(
         routes=[

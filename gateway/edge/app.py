@@ -14,7 +14,7 @@ from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, upload_headers
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.paths import canonical
-from gateway.edge.protocol import MALFORMED
+from gateway.edge.protocol import MALFORMED, POUR
 from gateway.edge.responder import Responder
 from gateway.identity.credentials import csrf_passes, find_credential
 from gateway.refusals import (
@@ -64,7 +64,7 @@ class GatewayApp:
         headers = dict(reversed(scope["headers"]))
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
-        body = RequestBody(receive)
+        body = RequestBody(receive, scope["extensions"].get(POUR), _length(headers))
         responder = Responder(send, origin.request_id)
         try:
             refusal = await self._serve(scope, headers, origin, body, responder, account)
@@ -148,15 +148,12 @@ class GatewayApp:
     def _upload_request(
         self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody
     ) -> UploadRequest:
-        length = headers.get(b"content-length")
-        if length is None and b"transfer-encoding" not in headers:
-            length = b"0"  # RFC 9112, 6.3: no body
         content_type = headers.get(b"content-type")
         credential = find_credential(headers, query)
         return UploadRequest(
             query=query,
             content_types=[] if content_type is None else [content_type],
-            content_length=None if length is None else int(length),
+            content_length=_length(headers),
             credential=credential,
             csrf_passes=credential is not None and csrf_passes(credential, headers),
             forwarded=upload_headers(headers, self._host, origin),
@@ -167,6 +164,13 @@ class GatewayApp:
         if responder.started:
             return  # the server cuts the connection of an answer that stops half-way
         await responder.answer(render(refusal, origin.request_id))
+
+
+def _length(headers: Mapping[bytes, bytes]) -> int | None:
+    """Bytes of the body; None if it is chunked (RFC 9112, 6.3)."""
+    if b"transfer-encoding" in headers:
+        return None
+    return int(headers.get(b"content-length", b"0"))
 
 
 def _refuse_repeated(headers: list[tuple[bytes, bytes]]) -> None:

@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import STALLED
+from gateway.edge.protocol import STALLED, Cycle
+from gateway.edge.pump import Sink
 from gateway.refusals import Refused, client_too_slow
 from gateway.upload.request import ClientGone
 
@@ -11,10 +12,15 @@ from gateway.upload.request import ClientGone
 class RequestBody:
     """The body as a Source."""
 
-    __slots__ = ("_receive", "ended", "received")
+    __slots__ = ("_cycle", "_length", "_receive", "ended", "received")
 
-    def __init__(self, receive: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(
+        self, receive: Callable[[], Awaitable[Any]], cycle: Cycle | None, length: int | None
+    ) -> None:
+        """``cycle`` is there if it can pour; ``length`` is that of the body, if it is told."""
         self._receive = receive
+        self._cycle = cycle
+        self._length = length
         self.ended = False
         self.received = 0
 
@@ -30,3 +36,18 @@ class RequestBody:
                 self.received += len(piece)
                 return piece
         return b""
+
+    async def pour(self, sink: Sink) -> bool:
+        """Have all that is left pumped into ``sink``, if that pays. Raises as ``read`` does."""
+        if self._cycle is None or self._length is None or self.ended:
+            return False
+        try:
+            self.ended = await self._cycle.pour(sink, self._length)
+        except TimeoutError:
+            raise Refused(client_too_slow()) from None
+        except OSError:
+            raise ClientGone from None
+        finally:
+            if self.received < self._cycle.arrived and not self._cycle.pieces:
+                self.received = self._cycle.arrived
+        return self.ended

@@ -1,5 +1,6 @@
 """Everything that carries no file: forwarded as it came, streamed both ways."""
 
+import re
 from collections.abc import Mapping
 
 from gateway.accounting import Account
@@ -14,6 +15,9 @@ from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+# In whatever subpath: the gateway's setting and Mattermost's may differ.
+_TAKES_FILES = re.compile(rb"/api/v4/(?:files/?$|uploads(?:/|$))")
 
 # Said anew by the gateway: framing and expectation are each connection's own, addresses and
 # request ids are believed from nobody.
@@ -33,7 +37,6 @@ class Passthrough:
 
     def __init__(self, mattermost: Mattermost) -> None:
         self._mattermost = mattermost
-        self._uploads = f"{mattermost.subpath}/api/v4/uploads".encode()
 
     async def forward(
         self,
@@ -74,8 +77,7 @@ class Passthrough:
     def _keep_files_out(self, method: str, path: bytes, headers: Mapping[bytes, bytes]) -> None:
         """No file passes by an address for which there is no rule."""
         declared = headers.get(b"content-type", b"").lower()
-        sends = method not in ("GET", "HEAD", "OPTIONS", "DELETE")
-        if b"multipart/" in declared or (sends and path.startswith(self._uploads)):
+        if b"multipart/" in declared or (method not in _SAFE and _TAKES_FILES.search(path)):
             raise Refused(unguarded_upload())
 
 

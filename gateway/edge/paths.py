@@ -35,7 +35,7 @@ def canonical(path: bytes) -> bytes:
 
 def _decode_needless(match: re.Match[bytes]) -> bytes:
     character = unquote_to_bytes(match[0])
-    if len(character) != 1:
+    if len(match[0]) != 3 or len(character) != 1:
         raise Refused(ambiguous_request("the path holds a malformed percent-encoding."))
     if character[0] < 0x20 or character[0] == 0x7F:
         raise Refused(ambiguous_request("the path holds an encoded control character."))

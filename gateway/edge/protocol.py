@@ -24,6 +24,7 @@ import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.edge.pump import WORTH_IT, Pump, Sink
 from gateway.writes import WriteBatch
 
 BODY_BUFFER = 512 * 1024
@@ -41,6 +42,8 @@ MALFORMED = "gateway.malformed"
 """In a scope's extensions: the request could not be parsed, and its refusal is to be sent."""
 STALLED = "gateway.stalled"
 """In a disconnect message: the client sent nothing for too long; it can still be answered."""
+POUR = "gateway.pour"
+"""In a scope's extensions: the cycle, whose ``pour`` can be used."""
 WHOLE = "gateway.response"
 """Type of a message that is a whole answer: ``status``, ``headers``, ``body``."""
 
@@ -61,6 +64,7 @@ class Cycle:
         "_protocol",
         "_unsent_head",
         "answered",
+        "arrived",
         "disconnected",
         "keep_alive",
         "more_body",
@@ -77,6 +81,8 @@ class Cycle:
         self.pieces: deque[bytes] = deque()
         self.waiting = 0
         """Bytes in ``pieces``."""
+        self.arrived = 0
+        """Bytes of the body that have come."""
         self.more_body = True
         self.disconnected = False
         self.stalled = False
@@ -100,8 +106,7 @@ class Cycle:
 
     async def receive(self) -> Any:
         while not self.pieces and self.more_body and not self.disconnected and not self.stalled:
-            if not self._asked:
-                self._ask_for_body()
+            self._ask_for_body()
             self._message = self._protocol.expect_body()
             await self._message
             self._protocol.deadline = None
@@ -114,8 +119,24 @@ class Cycle:
         more = self.more_body or bool(self.pieces)
         return {"type": "http.request", "body": body, "more_body": more}
 
+    async def pour(self, sink: Sink, length: int) -> bool:
+        """Have the rest of a body of ``length`` bytes pumped into ``sink``, where it pays.
+
+        To be called when ``receive`` has handed out all that came. False: nothing was pumped.
+        Raises OSError when the client is gone, TimeoutError when it sends nothing for too long.
+        """
+        missing = length - self.arrived
+        if missing < WORTH_IT or self.pieces or self.disconnected:
+            return False
+        self._ask_for_body()
+        await self._protocol.pour(self, sink, missing)
+        self.more_body = False
+        return True
+
     def _ask_for_body(self) -> None:
         """Tell a client that waits for it to go on (RFC 9110, 10.1.1)."""
+        if self._asked:
+            return
         self._asked = True
         for name, value in self.scope["headers"]:
             if name == b"expect" and value.lower() == b"100-continue":
@@ -222,6 +243,7 @@ class UploadProtocol(asyncio.Protocol):
         self._latest: Cycle | None = None
         """The request whose body is being received."""
         self._pipeline: deque[Cycle] = deque()
+        self._pump: Pump | None = None
         self._task: asyncio.Task[None] | None = None
         self._reading_paused = False
         self._in_head = True
@@ -310,13 +332,17 @@ class UploadProtocol(asyncio.Protocol):
         version = parser.get_http_version()
         scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
         keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
-        self._begin(Cycle(self, scope, keep_alive=keep_alive))
+        cycle = Cycle(self, scope, keep_alive=keep_alive)
+        if self._scheme == "http":  # TLS has to see each byte
+            scope["extensions"][POUR] = cycle
+        self._begin(cycle)
 
     def on_body(self, body: bytes) -> None:
         cycle = self._latest
         if cycle is None or cycle.answered:
             return
         cycle.pieces.append(body)
+        cycle.arrived += len(body)
         cycle.waiting += len(body)
         if cycle.waiting > BODY_BUFFER:
             self._pause_reading()
@@ -403,14 +429,39 @@ class UploadProtocol(asyncio.Protocol):
     def expect_body(self) -> "asyncio.Future[None]":
         """What becomes of the wait for more of the body."""
         self._resume_reading()
-        self.deadline = self.loop.time() + self._client_timeout
+        self.expect_more()
         return self.loop.create_future()
+
+    async def pour(self, cycle: Cycle, sink: Sink, missing: int) -> None:
+        self._pause_reading()
+        pump = self._pump = Pump(self, sink, missing)
+        pump.start()
+        try:
+            await pump.done
+        except EOFError:
+            raise ClientDisconnected from None
+        finally:
+            self._pump = None
+            pump.stop()
+            cycle.arrived += missing - pump.missing
+            self.transport.set_protocol(self)
+            if not pump.missing:
+                self._parser = httptools.HttpRequestParser(self)  # which missed the body
+                self._in_head = True
+            self._resume_reading()
+
+    def expect_more(self) -> None:
+        """The client has to send something before the deadline."""
+        self.deadline = self.loop.time() + self._client_timeout
 
     def expire(self, now: float) -> None:
         """End what has waited past its deadline; called about once a second."""
         if self.deadline is None or now <= self.deadline:
             return
         self.deadline = None
+        if self._pump is not None and not self._pump.done.done():
+            self._pump.done.set_exception(TimeoutError())
+            return
         running = self._running
         if running is None or running.answered:
             self.transport.abort()

@@ -13,6 +13,7 @@ from gateway.body.multipart import (
 )
 from gateway.refusals import Refused, ambiguous_request
 from gateway.upload.request import Source
+from gateway.upstream.connection import Connection
 
 _LONGEST_VALUE = 10 * 1024
 """Bytes; Mattermost cuts longer values off without a word."""
@@ -46,6 +47,10 @@ class FilePart:
                 self.received += len(piece)
                 return piece
         return b""
+
+    async def pour(self, connection: Connection) -> bool:
+        """A form's files have to be read: where they end is for the parser to say."""
+        return False
 
 
 class Form:

@@ -5,6 +5,7 @@ Named tuples, since every upload makes one of each: a frozen dataclass costs thr
 
 from typing import NamedTuple, Protocol
 
+from gateway.upstream.connection import Connection
 from gateway.values import Credential, Identity
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -27,6 +28,9 @@ class Source(Protocol):
 
     async def read(self) -> bytes:
         """The next piece; empty at the end. Raises ClientGone, Refused."""
+
+    async def pour(self, connection: Connection) -> bool:
+        """Write all that is left into ``connection``, or return False. Raises as ``read``."""
 
 
 class UploadRequest(NamedTuple):

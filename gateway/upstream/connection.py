@@ -7,7 +7,7 @@ before the body is finished is seen at once. httptools parses; asyncio (or uvloo
 import asyncio
 import select
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import cast
 
 import httptools
@@ -156,6 +156,8 @@ class Connection(asyncio.Protocol):
         self._poll = select.poll()
         self._writable = asyncio.Event()
         self._writable.set()
+        self._congested_since = 0.0
+        self._drained: Callable[[], None] | None = None
         self._reading_paused = False
         self._closed = False
         self._headers: RawHeaders = []
@@ -204,7 +206,7 @@ class Connection(asyncio.Protocol):
         self.received = False
         self.exchanges += 1
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         self._transport.write(data)
 
     def writelines(self, pieces: list[bytes]) -> None:
@@ -226,13 +228,27 @@ class Connection(asyncio.Protocol):
     def congested(self) -> bool:
         return not self._writable.is_set()
 
-    async def writable(self, timeout: float) -> None:
-        """Wait until Mattermost has taken enough of what was written. Raises TimedOut."""
-        try:
-            async with asyncio.timeout(timeout):
-                await self._writable.wait()
-        except TimeoutError:
-            raise TimedOut("Mattermost accepted no more bytes") from None
+    def congested_for(self, now: float) -> float:
+        """Seconds for which Mattermost has taken nothing of what waits to be written."""
+        return now - self._congested_since if self.congested else 0.0
+
+    async def writable(self) -> None:
+        """Wait until Mattermost has taken enough of what was written."""
+        await self._writable.wait()
+
+    @property
+    def can_pour(self) -> bool:
+        """Whether a pump may write: not under TLS, which would keep what is written."""
+        return self._transport.get_extra_info("sslcontext") is None
+
+    def begin_pouring(self, drained: Callable[[], None]) -> None:
+        """From now on nothing may wait without ``congested``; ``drained`` is called after."""
+        self._drained = drained
+        self._transport.set_write_buffer_limits(high=0)
+
+    def end_pouring(self) -> None:
+        self._drained = None
+        self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     async def go_ahead(self, timeout: float) -> None:
         """Wait for ``100 Continue``, the answer, or the connection's end; at most ``timeout``."""
@@ -289,9 +305,12 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._writable.clear()
+        self._congested_since = self._loop.time()
 
     def resume_writing(self) -> None:
         self._writable.set()
+        if self._drained is not None:
+            self._drained()
 
     # httptools callbacks
 

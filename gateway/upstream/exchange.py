@@ -17,6 +17,7 @@ from gateway.upstream.connection import (
     Connection,
     RawHeaders,
     Response,
+    TimedOut,
     Unreachable,
 )
 
@@ -26,10 +27,12 @@ TRUSTED_IDLE = 1.0
 """Seconds of idleness within which a connection that looks alive is taken to be alive."""
 GO_AHEAD = 1.0
 """Seconds to wait for ``100 Continue`` before sending the body regardless (RFC 9110, 10.1.1)."""
+_LOOK_EVERY = 1.0
 MOST_IDLE = 256
 """Idle connections kept."""
 
 Read = Callable[[], Awaitable[bytes]]
+Pour = Callable[[Connection], Awaitable[bool]]
 
 
 class Content(NamedTuple):
@@ -39,6 +42,8 @@ class Content(NamedTuple):
     rest: Read | None = None
     length: int | None = 0
     """Bytes of the whole body; None sends it chunked."""
+    pour: "Pour | None" = None
+    """Writes all that ``rest`` would still read by itself, or returns False."""
 
 
 class ConnectionPool:
@@ -188,7 +193,7 @@ class Exchange:
         sending = self._loop.create_task(self._send_rest(connection, rest))
         answer = connection.awaited
         try:
-            await asyncio.wait((sending, answer), return_when=asyncio.FIRST_COMPLETED)
+            await self._first_of(connection, sending, answer)
             if answer.done():
                 return answer.result()
             sending.result()  # raises what ended the sending
@@ -197,12 +202,34 @@ class Exchange:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
+    async def _pour(self, connection: Connection, pour: Pour) -> bool:
+        try:
+            return await pour(connection)
+        except BaseException:
+            self._rest_begun = True
+            raise
+
+    async def _first_of(
+        self, connection: Connection, sending: asyncio.Task[None], answer: asyncio.Future[Response]
+    ) -> None:
+        """Until one of both is done. Raises TimedOut when Mattermost takes no more bytes."""
+        while not sending.done() and not answer.done():
+            await asyncio.wait(
+                (sending, answer), timeout=_LOOK_EVERY, return_when=asyncio.FIRST_COMPLETED
+            )
+            if connection.congested_for(self._loop.time()) > self._timeout:
+                raise TimedOut("Mattermost accepted no more bytes")
+
     async def _send_rest(self, connection: Connection, rest: Read) -> None:
         chunked = self._content.length is None
+        pour = self._content.pour if connection.can_pour else None
         while not connection.answered:
             if connection.congested:
-                await connection.writable(self._timeout)
+                await connection.writable()
                 continue
+            if pour is not None and await self._pour(connection, pour):
+                self._end_body(connection)
+                return
             chunk = await rest()
             if not chunk:
                 self._end_body(connection)

@@ -75,8 +75,9 @@ class Mattermost:
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""
         response = await self._get("system/ping", [])
-        if response.status_code != 200:
-            raise Broken(f"system/ping answered {response.status_code}")
+        # Mattermost answers its web page, with 200, where it has no such address.
+        if response.status_code != 200 or not _is_well(response):
+            raise Broken(f"system/ping answered {response.status_code}, but not status OK")
 
     async def _get(self, path: str, headers: RawHeaders) -> httpx.Response:
         try:
@@ -103,6 +104,13 @@ def credential_headers(credential: Credential) -> RawHeaders:
             return [(b"cookie", b"MMAUTHTOKEN=" + token)]
         case CredentialKind.QUERY:
             return []
+
+
+def _is_well(response: httpx.Response) -> bool:
+    try:
+        return bool(response.json()["status"] == "OK")
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _identity(response: httpx.Response) -> Identity:

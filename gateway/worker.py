@@ -1,0 +1,10 @@
+"""``python -m gateway.worker SOCKET FOLDER``: what the supervisor starts; not for people."""
+
+import sys
+from pathlib import Path
+
+from gateway.composition import checked_settings
+from gateway.serving import run_worker
+
+if __name__ == "__main__":
+    run_worker(checked_settings(), int(sys.argv[1]), Path(sys.argv[2]))
