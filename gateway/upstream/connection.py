@@ -248,7 +248,8 @@ class Connection(asyncio.Protocol):
 
     def end_pouring(self) -> None:
         self._drained = None
-        self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
+        if not self._closed:
+            self._transport.set_write_buffer_limits(high=WRITE_BUFFER)
 
     async def go_ahead(self, timeout: float) -> None:
         """Wait for ``100 Continue``, the answer, or the connection's end; at most ``timeout``."""

@@ -76,7 +76,7 @@ class ConnectionPool:
                     lambda: Connection(loop), self._host, self._port, ssl=self._tls
                 )
         except (OSError, TimeoutError) as error:
-            raise Unreachable(f"{self._host}:{self._port}: {error or 'timed out'}") from error
+            raise Unreachable(f"{self._host}:{self._port}: {str(error) or 'timed out'}") from error
         return connection
 
     def give_back(self, connection: Connection, now: float) -> None:

@@ -43,8 +43,10 @@ PNG = bytes.fromhex(
 class Replay:
     """Recorded placeholders, and what they stand for here."""
 
-    def __init__(self, mattermost: StandInProcess) -> None:
+    def __init__(self, mattermost: StandInProcess, port: int | None = None) -> None:
+        """``port``: where the recorded requests go, if not to the stand-in itself."""
         self._port = mattermost.port
+        self._replay_port = port or mattermost.port
         self.answers: dict[str, Answer] = {}
         self.names = {
             "PERSONAL_ACCESS_TOKEN": mattermost.admin_token,
@@ -85,7 +87,7 @@ class Replay:
             target = re.sub("h=.*", "h=HASH", target)
         headers = dict(request["headers"])
         body = _body(name, request, headers)
-        return self._send(request["method"], target, body, headers)
+        return self._send(request["method"], target, body, headers, self._replay_port)
 
     def _post_the_file(self) -> None:
         post = {"channel_id": "CHANNEL_ID", "message": "", "file_ids": ["FILE_ID"]}
@@ -113,14 +115,21 @@ class Replay:
         )
         return answer.header("token") or ""
 
-    def _send(self, method: str, target: str, body: bytes, headers: dict[str, str]) -> Answer:
+    def _send(
+        self,
+        method: str,
+        target: str,
+        body: bytes,
+        headers: dict[str, str],
+        port: int | None = None,
+    ) -> Answer:
         body = self.localise(body.decode("latin-1")).encode("latin-1")
         headers = {name: self.localise(value) for name, value in headers.items()}
         headers.setdefault("content-length", str(len(body)))
         if "transfer-encoding" in headers:
             del headers["content-length"]
             body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-        return exchange(self._port, method, self.localise(target), headers, body)
+        return exchange(port or self._port, method, self.localise(target), headers, body)
 
     def localise(self, text: str) -> str:
         """What the placeholders in a recording stand for here, longest names first."""
@@ -170,7 +179,7 @@ def test_answers_as_recorded(replay: Replay, recorded: dict[str, Any]) -> None:
     assert _headers(answer.headers, replay) == _headers(expected["headers"].items(), replay)
     text = answer.body.decode()
     if expected["body"]["text"].startswith(("{", "[")):
-        assert _masked(json.loads(replay.delocalise(text))) == _masked(
+        assert masked(json.loads(replay.delocalise(text))) == masked(
             json.loads(expected["body"]["text"])
         )
     elif not expected["body"]["text"].startswith("<"):
@@ -186,12 +195,12 @@ def _headers(headers: Any, replay: Replay) -> dict[str, str]:
     }
 
 
-def _masked(value: object, name: str = "") -> object:
+def masked(value: object, name: str = "") -> object:
     """The document with the type in place of each value that may differ; key order counts."""
     if isinstance(value, dict):
-        return [(key, _masked(inner, key)) for key, inner in value.items()]
+        return [(key, masked(inner, key)) for key, inner in value.items()]
     if isinstance(value, list):
-        return [_masked(inner, name) for inner in value]
+        return [masked(inner, name) for inner in value]
     if name in VOLATILE or (isinstance(value, str) and ANY_ID.fullmatch(value)):
         return type(value).__name__
     if name == "link":
