@@ -97,6 +97,7 @@ class Cycle:
         try:
             await app(self.scope, self.receive, self.send)
         finally:
+            self.scope["extensions"].clear()  # a circle that would wait for the collector
             self._protocol.ended(self)
 
     def wake(self) -> None:
@@ -171,15 +172,12 @@ class Cycle:
         if self.more_body:
             self.keep_alive = False  # the rest of the body would be taken for the next request
         lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        framed = self.scope["method"] == "HEAD" or status in (204, 304)
-        dated = False
-        for header in headers:
-            if header[0] == b"content-length":
-                framed = True
-            elif header[0] == b"date":
-                dated = True
-            lines.append(b"%s: %s\r\n" % header)
-        if not dated:
+        lines += [b"%s: %s\r\n" % header for header in headers]
+        names = [header[0] for header in headers]
+        framed = (
+            b"content-length" in names or self.scope["method"] == "HEAD" or status in (204, 304)
+        )
+        if b"date" not in names:
             lines.append(self._protocol.date_line())
         if not framed and self.scope["http_version"] == "1.1":
             self._chunked = True

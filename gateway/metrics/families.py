@@ -11,6 +11,9 @@ SECONDS = (
 BYTES = (*(float(2**power) for power in range(10, 34, 2)), 10.0 * 2**30)
 """Buckets from 1 KiB to 10 GiB."""
 
+STAGES = ("identify", "receive", "inspect", "reserve", "forward", "settle")
+"""Of an upload, in their order."""
+
 PREFIX = "upload_gateway_"
 
 

@@ -13,6 +13,7 @@ from gateway.accounting import Account, FileAccount, Stage
 from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import (
+    Claim,
     LedgerUnavailable,
     Quota,
     QuotaExceeded,
@@ -103,7 +104,7 @@ class _Facts:
 class WaitingFile:
     """A file that was received, inspected and judged, and waits for the rest of its form."""
 
-    name: str
+    file: IncomingFile
     ready: _Ready
     facts: _Facts
     in_memory: int
@@ -179,18 +180,22 @@ class Delivery:
             head = await self._receive_head(file, facts, account)
             ready, spool = await self._spool(file, head, self._limit(file), held, memory)
             facts.size = ready.size
-            return WaitingFile(file.target.name, ready, facts, spool.in_memory)
+            return WaitingFile(file, ready, facts, spool.in_memory)
 
     async def deliver_waiting(
-        self, caller: Caller, target: FileTarget, waiting: WaitingFile, account: Account
+        self,
+        caller: Caller,
+        target: FileTarget,
+        waiting: WaitingFile,
+        held: Held,
+        account: Account,
     ) -> Answer:
         """Mattermost's answer to a file that was received before. Raises as ``deliver`` does."""
         with _Accounted(waiting.facts, account, closing=True):
-            account.enter(Stage.RESERVE)
-            reservation = await self._claim_or_refuse(caller, waiting.ready.at_most)
-            return await self._forward(
-                caller, target, waiting.ready, reservation, waiting.facts, account
+            ready, reservation = await self._reserve(
+                caller, waiting.file, waiting.ready, held, account
             )
+            return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def _receive_head(self, file: IncomingFile, facts: _Facts, account: Account) -> bytes:
         self._judge_declaration(file.target.name, file.size)
@@ -257,31 +262,22 @@ class Delivery:
         if not self._quotas:
             return ready, None
         account.enter(Stage.RESERVE)
-        if ready.size is not None:
-            return ready, await self._claim_or_refuse(caller, ready.at_most)
         try:
-            return ready, await self._claim(caller, ready.at_most)
-        except QuotaExceeded as exceeded:
-            # Only the bound does not fit; the file itself may.
-            limit = _Limit(exceeded.remaining, _quota_refusal(exceeded, self._now()))
-        ready, _ = await self._spool(file, ready.content.first, limit, held)
-        return ready, await self._claim_or_refuse(caller, ready.at_most)
-
-    async def _claim_or_refuse(self, caller: Caller, amount: int) -> Reservation | None:
-        try:
-            return await self._claim(caller, amount)
-        except QuotaExceeded as exceeded:
-            raise Refused(_quota_refusal(exceeded, self._now())) from exceeded
-
-    async def _claim(self, caller: Caller, amount: int) -> Reservation | None:
-        if not self._quotas:
-            return None
-        user_id = caller.identity.user_id
-        wanted = claims(self._quotas, user_id=user_id, amount=amount, now=self._now())
-        try:
-            return await self._ledger.reserve(wanted)
+            return ready, await self._ledger.reserve(self._claims(caller, ready.at_most))
         except LedgerUnavailable as error:
             raise Refused(ledger_unavailable(_RETRY_LEDGER_AFTER)) from error
+        except QuotaExceeded as exceeded:
+            refusal = _quota_refusal(exceeded, self._now())
+            if ready.size is not None:
+                raise Refused(refusal) from exceeded
+            # Only the bound does not fit; the file itself may.
+            limit = _Limit(exceeded.remaining, refusal)
+        ready, _ = await self._spool(file, ready.content.first, limit, held)
+        return await self._reserve(caller, file, ready, held, account)
+
+    def _claims(self, caller: Caller, amount: int) -> tuple[Claim, ...]:
+        user_id = caller.identity.user_id
+        return claims(self._quotas, user_id=user_id, amount=amount, now=self._now())
 
     async def _forward(
         self,

@@ -112,7 +112,9 @@ class Uploads:
         account.enter(Stage.RECEIVE)
         described = describe(request)
         if isinstance(described, FileTarget):
-            answer = await self._upload_raw(caller, described, request, account)
+            size = request.content_length
+            file = IncomingFile(described, request.body, size, size)
+            answer = await self._delivery.deliver(caller, file, account)
         else:
             answer = await self._upload_form(caller, described, request, account)
         if answer.status == 401:
@@ -129,13 +131,6 @@ class Uploads:
             (b"content-type", b"application/octet-stream"),
         ]
         return Caller(identity, request.credential, header_lines(head))
-
-    async def _upload_raw(
-        self, caller: Caller, target: FileTarget, request: UploadRequest, account: Account
-    ) -> Answer:
-        size = request.content_length
-        file = IncomingFile(target, request.body, size, size)
-        return await self._delivery.deliver(caller, file, account)
 
     async def _upload_form(
         self, caller: Caller, described: FormUpload, request: UploadRequest, account: Account
@@ -195,7 +190,7 @@ class Uploads:
             client_ids = values["client_ids"]
             if client_ids and len(client_ids) != len(waiting):
                 raise Refused(incorrect_number_of_client_ids(len(client_ids), len(waiting)))
-            return await self._send_waiting(caller, waiting, channel_id, client_ids, account)
+            return await self._send_waiting(caller, waiting, channel_id, client_ids, held, account)
 
     async def _send_waiting(
         self,
@@ -203,13 +198,14 @@ class Uploads:
         waiting: list[WaitingFile],
         channel_id: str,
         client_ids: list[str],
+        held: Held,
         account: Account,
     ) -> Answer:
         merged = _Merged()
         for number, file in enumerate(waiting):
             client_id = client_ids[number] if client_ids else ""
-            target = FileTarget(channel_id, file.name, client_id)
-            answer = await self._delivery.deliver_waiting(caller, target, file, account)
+            target = FileTarget(channel_id, file.file.target.name, client_id)
+            answer = await self._delivery.deliver_waiting(caller, target, file, held, account)
             if answer.status >= 300:
                 return answer
             merged.add(answer, client_id or None)
