@@ -228,8 +228,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _did_you_mean(name: str, known: Mapping[str, str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    names = [other.removeprefix(PREFIX) for other in known]
+    close = get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    return f"; did you mean {PREFIX}{close[0]}?" if close else ""
 
 
 def _sentence(error: dict[str, Any]) -> str:
@@ -237,7 +238,9 @@ def _sentence(error: dict[str, Any]) -> str:
     if error["type"] == "missing":
         return f"{name} is required: Mattermost's address, for example http://mattermost:8065"
     message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{name}={error['input']!r}: {message[:1].lower()}{message[1:]}"
+    # An address with a password in it is shown to nobody.
+    given = "…" if "@" in str(error["input"]) else repr(error["input"])
+    return f"{name}={given}: {message[:1].lower()}{message[1:]}"
 
 
 def described() -> list[tuple[str, str, str]]:

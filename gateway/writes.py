@@ -19,10 +19,11 @@ class WriteBatch:
     ) -> None:
         """Write ``data`` at the end of the round."""
         if not self._waiting:
-            loop.call_soon(self._flush)
+            loop.call_soon(self.flush)
         self._waiting.append((transport, data))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write now, as before closing one of the connections."""
         waiting, self._waiting = self._waiting, []
         for transport, data in waiting:
             if not transport.is_closing():

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from gateway.body.parameters import parse_parameters
+from gateway.body.parameters import TOKEN, parse_parameters
 from gateway.refusals import Refused, ambiguous_request, shown, unreadable_request
 
 _FORM = "multipart/form-data"
 _PLAIN = re.compile(rb"(?!multipart)[a-z]+/[a-z0-9.+-]+")
 """What most files are declared as, read at a glance."""
+_MEDIA_TYPE = re.compile(rf"{TOKEN.pattern}(?:/{TOKEN.pattern})?")
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
 """RFC 2046 §5.1.1."""
@@ -34,12 +35,23 @@ def form_boundary(content_types: Sequence[bytes]) -> bytes | None:
     if "," in media_type:
         raise Refused(ambiguous_request("the Content-Type header names more than one type."))
     if not media_type.startswith("multipart") and "multipart/" not in text.lower():
+        _check_that_go_parses(media_type, semicolon + rest)
         return None
     if media_type != _FORM:
         raise Refused(
             ambiguous_request(f"“{shown(text)}” is not a form to everybody; use {_FORM}.")
         )
     return _boundary(parse_parameters("Content-Type", semicolon + rest))
+
+
+def _check_that_go_parses(media_type: str, parameters: str) -> None:
+    """Mattermost refuses a body, whatever it is, whose Content-Type it cannot parse."""
+    try:
+        parse_parameters("Content-Type", parameters)
+    except Refused:
+        raise Refused(unreadable_request()) from None
+    if (media_type or parameters) and not _MEDIA_TYPE.fullmatch(media_type):
+        raise Refused(unreadable_request())
 
 
 def _boundary(parameters: dict[str, str]) -> bytes:

@@ -152,13 +152,20 @@ class Spool:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The content from its beginning, in chunks of a mebibyte or less. Raises Refused."""
+        offset = 0
+        while chunk := await self.read_at(offset):
+            yield chunk
+            offset += len(chunk)
+
+    async def read_at(self, offset: int) -> bytes:
+        """A mebibyte or less from ``offset`` on; empty at the end. Raises Refused."""
         self._check_open()
-        for offset in range(0, self._on_disk, BLOCK_BYTES):
-            size = min(BLOCK_BYTES, self._on_disk - offset)
-            yield await self._area.run(self._file.read, offset, size)
-            self._check_open()
-        if self._buffer:
-            yield bytes(self._buffer)
+        if offset >= self._on_disk:
+            return bytes(self._buffer[offset - self._on_disk :])
+        size = min(BLOCK_BYTES, self._on_disk - offset)
+        chunk = await self._area.run(self._file.read, offset, size)
+        self._check_open()
+        return chunk
 
     def close(self) -> None:
         """Gives memory and disk back. Can be called at any time, and again."""

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
-from gateway.edge.caller import Origin, Origins, upload_headers
+from gateway.edge.caller import Origin, Origins, joined, upload_headers
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.paths import canonical
 from gateway.edge.protocol import MALFORMED, POUR
@@ -62,6 +62,8 @@ class GatewayApp:
         account = self._accountant.open()
         # The first header of each name, as Mattermost takes it.
         headers = dict(reversed(scope["headers"]))
+        if len(headers) != len(scope["headers"]):
+            headers[b"x-forwarded-for"] = joined(scope["headers"], b"x-forwarded-for")
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
         body = RequestBody(receive, scope["extensions"].get(POUR), _length(headers))
@@ -127,6 +129,9 @@ class GatewayApp:
         raw_headers = scope["headers"]
         if len(headers) != len(raw_headers):
             _refuse_repeated(raw_headers)
+        if b"upgrade" in headers and _length(headers) != 0:
+            # Whether what follows is the body or the other protocol, readers disagree.
+            raise Refused(ambiguous_request("it asks for another protocol and has a body."))
         method = scope["method"]
         path = scope["raw_path"]
         if path != self._upload_path:

@@ -3,10 +3,18 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import STALLED, Cycle
+from gateway.edge.protocol import MALFORMED, STALLED, Cycle
 from gateway.edge.pump import Sink
-from gateway.refusals import Refused, client_too_slow
+from gateway.refusals import Refused, client_too_slow, malformed_request
 from gateway.upload.request import ClientGone
+
+
+def _reason(disconnect: dict[str, Any]) -> Exception:
+    if STALLED in disconnect:
+        return Refused(client_too_slow())
+    if MALFORMED in disconnect:
+        return Refused(malformed_request())
+    return ClientGone()
 
 
 class RequestBody:
@@ -29,7 +37,7 @@ class RequestBody:
         while not self.ended:
             message = await self._receive()
             if message["type"] == "http.disconnect":
-                raise Refused(client_too_slow()) if STALLED in message else ClientGone
+                raise _reason(message)
             self.ended = not message["more_body"]
             piece: bytes = message["body"]
             if piece:

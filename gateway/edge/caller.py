@@ -38,6 +38,7 @@ class Origins:
 
     def read(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> Origin:
         """The origin of a request that came over a connection from ``peer``."""
+        peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
             request_id = new_request_id()
             about = [*_forwarded("", peer, peer, scheme), (b"x-request-id", request_id)]
@@ -67,6 +68,14 @@ class Origins:
             return False
         parsed = ip_address(address)
         return any(parsed in network for network in self._trusted)
+
+
+def joined(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
+    """All values of a list header, which may come on several lines (RFC 9110, 5.3).
+
+    A proxy may add a line of its own below what its client sent.
+    """
+    return b", ".join(value for key, value in headers if key == name)
 
 
 @lru_cache(4096)

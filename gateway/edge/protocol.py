@@ -39,7 +39,8 @@ LINGER_TOTAL = 30.0
 """Seconds after which a lingering connection is closed whatever comes."""
 
 MALFORMED = "gateway.malformed"
-"""In a scope's extensions: the request could not be parsed, and its refusal is to be sent."""
+"""In a scope's extensions, and in a disconnect message: the request, or its body, could not be
+parsed, and its refusal is to be sent."""
 STALLED = "gateway.stalled"
 """In a disconnect message: the client sent nothing for too long; it can still be answered."""
 POUR = "gateway.pour"
@@ -67,6 +68,7 @@ class Cycle:
         "arrived",
         "disconnected",
         "keep_alive",
+        "malformed",
         "more_body",
         "pieces",
         "scope",
@@ -86,6 +88,7 @@ class Cycle:
         self.more_body = True
         self.disconnected = False
         self.stalled = False
+        self.malformed = False
         self.answered = False
         self._chunked = False
         self._asked = False
@@ -106,13 +109,17 @@ class Cycle:
             self._message.set_result(None)
 
     async def receive(self) -> Any:
-        while not self.pieces and self.more_body and not self.disconnected and not self.stalled:
+        while not (self.pieces or self.disconnected or self.stalled or self.malformed):
+            if not self.more_body:
+                break
             self._ask_for_body()
             self._message = self._protocol.expect_body()
             await self._message
             self._protocol.deadline = None
         if self.stalled:
             return {"type": "http.disconnect", STALLED: True}
+        if self.malformed and not self.pieces:
+            return {"type": "http.disconnect", MALFORMED: True}
         if self.answered or (self.disconnected and not self.pieces):
             return {"type": "http.disconnect"}
         body = self.pieces.popleft() if self.pieces else b""
@@ -247,6 +254,8 @@ class UploadProtocol(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self._lingering_since = 0.0
+        self._broken = False
+        """Whether something came that is not HTTP: nothing after it can be understood."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
 
@@ -270,6 +279,7 @@ class UploadProtocol(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Keep the connection for the answer if the request is complete."""
+        _batch.flush()
         running = self._running
         if running is None or running.answered or running.more_body:
             return False
@@ -282,10 +292,13 @@ class UploadProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self.writable is not None:
-            self.writable.set_result(None)
+            if not self.writable.done():  # who waited may have been cancelled
+                self.writable.set_result(None)
             self.writable = None
 
     def data_received(self, data: bytes) -> None:
+        if self._broken:
+            return
         if self._lingering_since:
             now = self.loop.time()
             self.deadline = min(now + LINGER_IDLE, self._lingering_since + LINGER_TOTAL)
@@ -314,11 +327,11 @@ class UploadProtocol(asyncio.Protocol):
         self._target += target
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if self._in_head:  # and not in the trailers, which nobody here has use for
+            self._headers.append((name.lower(), value.strip(b" \t")))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
-        self._head_bytes = 0
         self.deadline = None
         parser = self._parser
         target = self._target
@@ -328,12 +341,22 @@ class UploadProtocol(asyncio.Protocol):
             url = httptools.parse_url(target)
             path, query = url.path or b"/", url.query or b""
         version = parser.get_http_version()
+        if self._head_is_too_large():
+            raise ValueError("the head is too large")  # which ends the parsing
         scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
         keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
         cycle = Cycle(self, scope, keep_alive=keep_alive)
         if self._scheme == "http":  # TLS has to see each byte
             scope["extensions"][POUR] = cycle
         self._begin(cycle)
+
+    def _head_is_too_large(self) -> bool:
+        """Measured closely only where what came with the head makes it worthwhile."""
+        arrived, self._head_bytes = self._head_bytes, 0
+        if arrived <= HEAD_LIMIT:
+            return False
+        fields = sum(len(name) + len(value) for name, value in self._headers)
+        return len(self._target) + fields > HEAD_LIMIT
 
     def on_body(self, body: bytes) -> None:
         cycle = self._latest
@@ -377,7 +400,7 @@ class UploadProtocol(asyncio.Protocol):
 
     def _run(self, cycle: Cycle) -> None:
         self._running = cycle
-        self._task = self.loop.create_task(cycle.run(self._app))
+        self._task = self.loop.create_task(cycle.run(self._app), name="request")
         self._state.tasks.add(self._task)
 
     def ended(self, cycle: Cycle) -> None:
@@ -397,17 +420,23 @@ class UploadProtocol(asyncio.Protocol):
         elif not cycle.keep_alive:
             self.transport.close()
         elif self._pipeline:
-            self._resume_reading()
-            self._run(self._pipeline.popleft())
+            following = self._pipeline.popleft()
+            if not self._pipeline:
+                self._resume_reading()
+            self._run(following)
         else:
             self._resume_reading()
             self.deadline = self.loop.time() + self._keep_alive
 
     def _refuse_malformed(self, problem: str) -> None:
         """Have the application refuse what cannot be parsed, unless an answer is under way."""
-        running = self._running
+        self._broken = True
+        running, latest = self._running, self._latest
         if running is not None and not running.answered:
-            self.transport.close()  # a body that will never be complete, or a pipelined request
+            running.keep_alive = False
+            if latest is not None and latest.more_body:
+                latest.malformed = True
+                latest.wake()
             return
         self._in_head = False
         scope = self._scope("", b"", b"", "1.1")
@@ -470,6 +499,7 @@ class UploadProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """Part of a graceful stop: close once the running request is answered."""
         if self._running is None or self._running.answered:
+            _batch.flush()
             self.transport.close()
         else:
             self._running.keep_alive = False

@@ -351,10 +351,14 @@ def _whole(content: bytes) -> _Ready:
 def _spooled(spool: Spool) -> Content:
     if not spool.size:
         return Content(b"", None, None)
-    chunks = spool.chunks()
+    offset = 0
 
     async def read() -> bytes:
-        return await anext(chunks, b"")
+        # A read that is cancelled has read nothing: it can be done again on a new connection.
+        nonlocal offset
+        chunk = await spool.read_at(offset)
+        offset += len(chunk)
+        return chunk
 
     return Content(b"", read, spool.size)
 

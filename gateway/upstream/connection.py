@@ -207,10 +207,17 @@ class Connection(asyncio.Protocol):
         self.exchanges += 1
 
     def write(self, data: bytes | memoryview) -> None:
-        self._transport.write(data)
+        """Write ``data``; nothing once the connection has ended, which the answer tells."""
+        if not self._ended:
+            self._transport.write(data)
 
     def writelines(self, pieces: list[bytes]) -> None:
-        self._transport.writelines(pieces)
+        if not self._ended:
+            self._transport.writelines(pieces)
+
+    @property
+    def _ended(self) -> bool:
+        return self._closed or self._transport.is_closing()
 
     def write_soon(self, pieces: list[bytes]) -> None:
         """Write ``pieces`` together with what others write in this round of the event loop."""

@@ -163,7 +163,7 @@ class Exchange:
             head = b""
         else:
             head += b"\r\n"
-        self._body_sent = has_body
+        self._body_sent = True
         if self._content.length is None:
             pieces = [head, b"%x\r\n" % len(first), first, b"\r\n"] if first else [head]
             connection.writelines(pieces)

@@ -16,13 +16,20 @@ from gateway.refusals import Refused
         [b"text/plain; charset=utf-8"],
         [b"image/png; name=multipart.png"],
         [b'text/plain; title="a, b"'],
-        [b"text/plain; charset"],
         [b"nonsense"],
-        [b"image/\xff"],
     ],
 )
 def test_what_is_no_form_is_the_file_itself(content_types: list[bytes]) -> None:
     assert form_boundary(content_types) is None
+
+
+@pytest.mark.parametrize(
+    "content_type", [b"text/plain; charset", b"image/\xff", b"a/b/c", b"; charset=utf-8", b"a b"]
+)
+def test_what_mattermost_cannot_parse_is_refused_as_it_would(content_type: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        form_boundary([content_type])
+    assert refused.value.refusal.id == "api.file.upload_file.read_request.app_error"
 
 
 @pytest.mark.parametrize(
