@@ -62,7 +62,7 @@ class GatewayApp:
         account = self._accountant.open()
         # The first header of each name, as Mattermost takes it.
         headers = dict(reversed(scope["headers"]))
-        if len(headers) != len(scope["headers"]):
+        if len(headers) != len(scope["headers"]) and b"x-forwarded-for" in headers:
             headers[b"x-forwarded-for"] = joined(scope["headers"], b"x-forwarded-for")
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
@@ -129,9 +129,8 @@ class GatewayApp:
         raw_headers = scope["headers"]
         if len(headers) != len(raw_headers):
             _refuse_repeated(raw_headers)
-        if b"upgrade" in headers and _length(headers) != 0:
-            # Whether what follows is the body or the other protocol, readers disagree.
-            raise Refused(ambiguous_request("it asks for another protocol and has a body."))
+        if b"upgrade" in headers and b"transfer-encoding" in headers:
+            raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
         method = scope["method"]
         path = scope["raw_path"]
         if path != self._upload_path:

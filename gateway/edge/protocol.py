@@ -254,6 +254,8 @@ class UploadProtocol(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self._lingering_since = 0.0
+        self._unparsed = 0
+        """Bytes to come of a body that the parser does not see."""
         self._broken = False
         """Whether something came that is not HTTP: nothing after it can be understood."""
         self._target = b""
@@ -303,14 +305,24 @@ class UploadProtocol(asyncio.Protocol):
             now = self.loop.time()
             self.deadline = min(now + LINGER_IDLE, self._lingering_since + LINGER_TOTAL)
             return
+        if self._unparsed:
+            data = self._take_unparsed(data)
+        if data:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
         if self._in_head:
             if self._head_bytes == 0:
                 self.deadline = self.loop.time() + HEAD_TIMEOUT
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # no other protocol is spoken here; the request is answered as any other
+        except httptools.HttpParserUpgrade as upgrade:
+            # No other protocol is spoken here, and the request is answered as any other
+            # (RFC 9110, 7.8); but httptools stops at its head and leaves out its body.
+            self._parser = httptools.HttpRequestParser(self)
+            if following := self._take_unparsed(data[upgrade.args[0] :]):
+                self._parse(following)
         except httptools.HttpParserError:
             self._refuse_malformed("this is not HTTP")
         if self._in_head and self._head_bytes > HEAD_LIMIT:
@@ -341,6 +353,8 @@ class UploadProtocol(asyncio.Protocol):
             url = httptools.parse_url(target)
             path, query = url.path or b"/", url.query or b""
         version = parser.get_http_version()
+        if parser.should_upgrade():
+            self._unparsed = int(dict(self._headers).get(b"content-length", b"0"))
         if self._head_is_too_large():
             raise ValueError("the head is too large")  # which ends the parsing
         scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
@@ -369,7 +383,19 @@ class UploadProtocol(asyncio.Protocol):
             self._pause_reading()
         cycle.wake()
 
+    def _take_unparsed(self, data: bytes) -> bytes:
+        """Take what belongs to a body that the parser left out; returns what follows it."""
+        piece, following = data[: self._unparsed], data[self._unparsed :]
+        self._unparsed -= len(piece)
+        if piece:
+            self.on_body(piece)
+            if not self._unparsed:
+                self.on_message_complete()
+        return following
+
     def on_message_complete(self) -> None:
+        if self._unparsed:
+            return
         self._in_head = True
         if self._latest is not None:
             self._latest.more_body = False
@@ -473,6 +499,7 @@ class UploadProtocol(asyncio.Protocol):
             cycle.arrived += missing - pump.missing
             self.transport.set_protocol(self)
             if not pump.missing:
+                self._unparsed = 0
                 self._parser = httptools.HttpRequestParser(self)  # which missed the body
                 self._in_head = True
             self._resume_reading()

@@ -165,3 +165,34 @@ def test_nothing_stays_charged_after_failures(
 
     with sqlite3.connect(f"file:{gateway.folder / 'ledger.sqlite3'}?mode=ro", uri=True) as ledger:
         assert ledger.execute("SELECT coalesce(sum(bytes), 0) FROM held").fetchone() == (0,)
+
+
+UPGRADE = (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"))
+"""What Java's HttpClient and ``curl --http2`` offer to every server (RFC 7540, 3.2)."""
+
+
+@pytest.mark.parametrize("size", [5, 100_000, 6 * MIB])
+def test_a_body_beside_an_offered_upgrade(
+    client: Client, mattermost: StandInProcess, size: int
+) -> None:
+    content = os.urandom(size)
+    with Wire(client.address) as wire:
+        length = ("Content-Length", str(size))
+        wire.send_head("POST", client.target("a.bin"), client.head(length, *UPGRADE))
+        for start in range(0, size, 40_000):
+            wire.send(content[start : start + 40_000])
+        response = wire.response()
+    assert response.status == 201
+    assert direct(mattermost, response.json()["file_infos"][0]["id"]) == content
+
+
+def test_a_chunked_body_beside_an_offered_upgrade_is_refused(
+    client: Client, mattermost: StandInProcess
+) -> None:
+    with Wire(client.address) as wire:
+        chunked = ("Transfer-Encoding", "chunked")
+        wire.send_head("POST", client.target("a.bin"), client.head(chunked, *UPGRADE))
+        wire.send(b"5\r\nhello\r\n0\r\n\r\n")
+        response = wire.response()
+    assert (response.status, response.json()["id"]) == (400, "gateway.ambiguous_request")
+    assert not mattermost.state()["uploads"]
