@@ -254,6 +254,8 @@ class UploadProtocol(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self._lingering_since = 0.0
+        self._overhead = 0
+        """Bytes that came since the last of the body."""
         self._unparsed = 0
         """Bytes to come of a body that the parser does not see."""
         self._broken = False
@@ -315,6 +317,8 @@ class UploadProtocol(asyncio.Protocol):
             if self._head_bytes == 0:
                 self.deadline = self.loop.time() + HEAD_TIMEOUT
             self._head_bytes += len(data)
+        latest = self._latest
+        arrived = latest.arrived if latest is not None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -325,8 +329,14 @@ class UploadProtocol(asyncio.Protocol):
                 self._parse(following)
         except httptools.HttpParserError:
             self._refuse_malformed("this is not HTTP")
-        if self._in_head and self._head_bytes > HEAD_LIMIT:
-            self._refuse_malformed("the head is too large")
+        if self._in_head:
+            if self._head_bytes > HEAD_LIMIT:
+                self._refuse_malformed("the head is too large")
+        elif latest is not None and latest is self._latest:
+            # Chunk extensions and trailers, which the parser would collect without an end.
+            self._overhead = self._overhead + len(data) if latest.arrived == arrived else 0
+            if self._overhead > HEAD_LIMIT:
+                self._refuse_malformed("the body's framing is too large")
 
     # httptools callbacks
 

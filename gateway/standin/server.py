@@ -52,6 +52,8 @@ _MODULES: Final = (
 _VERSION_ID: Final = f"{VERSION}..701ac3cc8012c09df34e5a992f6553d3.false"
 _BODY_OVERHEAD: Final = 512
 """Bytes by which a body may be longer than the largest file (Go's ``bytes.MinRead``)."""
+_RESET_AFTER: Final = 0.03
+"""Seconds from an answer to the reset that follows it."""
 _DRAINED_BEFORE_ANSWER: Final = 256 * 1024
 """How much of an unread body Go's server reads before it sends the answer."""
 
@@ -235,6 +237,8 @@ class _Exchange:
         send = self.send if fault.cut_answer is None else self._cutting_send(fault.cut_answer)
         await response(self.scope, self.receive, send)
         if fault.close_quietly:
+            if fault.reset:
+                await asyncio.sleep(_RESET_AFTER)  # a reset takes back what is still on its way
             await self._hang_up()
 
     async def _leaves_body_unread(self) -> bool:
