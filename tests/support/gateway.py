@@ -110,7 +110,8 @@ class GatewayProcess:
         """The log lines since the last start."""
         with self.log_file.open("rb") as file:
             file.seek(self._log_start)
-            lines = file.read().decode().splitlines()
+            # The last line may be just being written.
+            lines = file.read().rpartition(b"\n")[0].decode().splitlines()
         parsed = []
         for line in lines:
             assert line.startswith("{"), f"not a JSON line in the log: {line}"

@@ -38,6 +38,12 @@ class Visit:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def linger(self) -> None:
+        """End this side, and throw away what still comes: a reset would take the answer away."""
+        self.socket.shutdown(socket.SHUT_WR)
+        while self.socket.recv(65536):
+            pass
+
     def read_piece(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""
         size = int(self._file.readline(), 16)

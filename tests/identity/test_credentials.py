@@ -1,0 +1,97 @@
+"""Where a credential is looked for, and in which order: as Mattermost 5.37 does."""
+
+import pytest
+
+from gateway.identity.credentials import csrf_passes, find_credential
+from gateway.values import Credential, CredentialKind
+
+HEADER, COOKIE, QUERY = CredentialKind.HEADER, CredentialKind.COOKIE, CredentialKind.QUERY
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "expected"),
+    [
+        # Nothing.
+        ({}, b"", None),
+        ({b"authorization": b"Basic abc"}, b"", None),
+        ({b"authorization": b"Bearerabc"}, b"", None),
+        ({b"cookie": b"a=b"}, b"", None),
+        ({b"cookie": b"xMMAUTHTOKEN=abc"}, b"", None),
+        ({b"cookie": b"mmauthtoken=abc"}, b"", None),
+        ({b"cookie": b"MMAUTHTOKEN"}, b"", None),
+        ({}, b"access_token=", None),
+        ({}, b"xaccess_token=abc", None),
+        # The header, in any case.
+        ({b"authorization": b"Bearer abc"}, b"", (HEADER, "abc")),
+        ({b"authorization": b"BEARER abc"}, b"", (HEADER, "abc")),
+        ({b"authorization": b"bearer abc"}, b"", (HEADER, "abc")),
+        ({b"authorization": b"Token abc"}, b"", (HEADER, "abc")),
+        ({b"authorization": b"tOkEn abc"}, b"", (HEADER, "abc")),
+        ({b"authorization": b"Bearer  abc "}, b"", (HEADER, "abc")),
+        ({b"authorization": b"Bearer "}, b"", (HEADER, "")),
+        # The cookie, among others.
+        ({b"cookie": b"MMAUTHTOKEN=abc"}, b"", (COOKIE, "abc")),
+        ({b"cookie": b"a=b; MMAUTHTOKEN=abc; MMCSRF=x"}, b"", (COOKIE, "abc")),
+        ({b"cookie": b"a=b;MMAUTHTOKEN=abc"}, b"", (COOKIE, "abc")),
+        ({b"cookie": b'MMAUTHTOKEN="abc"'}, b"", (COOKIE, "abc")),
+        ({b"cookie": b"MMAUTHTOKEN=abc; MMAUTHTOKEN=def"}, b"", (COOKIE, "abc")),
+        ({b"cookie": b"MMAUTHTOKEN="}, b"", (COOKIE, "")),
+        # The query.
+        ({}, b"access_token=abc", (QUERY, "abc")),
+        ({}, b"a=b&access_token=a%62c&c=d", (QUERY, "abc")),
+        ({}, b"access_token=&access_token=abc", (QUERY, "abc")),
+        ({b"authorization": b"Basic abc"}, b"access_token=def", (QUERY, "def")),
+        # The first of these counts, even if it is empty.
+        ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"Bearer b"}, b"", (COOKIE, "a")),
+        ({b"cookie": b"MMAUTHTOKEN=", b"authorization": b"Bearer b"}, b"", (COOKIE, "")),
+        ({b"cookie": b"a=b", b"authorization": b"Bearer b"}, b"access_token=c", (HEADER, "b")),
+    ],
+)
+def test_where_a_credential_is_found(
+    headers: dict[bytes, bytes], query: bytes, expected: tuple[CredentialKind, str] | None
+) -> None:
+    found = find_credential(headers, query)
+    assert found == (None if expected is None else Credential(*expected))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"authorization": b"Bearer " + b"a" * 4097},
+        {b"cookie": b"MMAUTHTOKEN=" + b"a" * 4097},
+    ],
+)
+def test_a_token_that_is_too_long_is_nobodys(headers: dict[bytes, bytes]) -> None:
+    found = find_credential(headers, b"")
+    assert found is not None
+    assert found.token == ""
+
+
+def test_bytes_beyond_ascii_are_kept_as_they_are() -> None:
+    found = find_credential({b"authorization": b"Bearer \xff\xe9"}, b"")
+    assert found is not None
+    assert found.token.encode("latin-1") == b"\xff\xe9"
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers", "passes"),
+    [
+        (COOKIE, {}, False),
+        (COOKIE, {b"x-csrf-token": b""}, False),
+        (COOKIE, {b"x-csrf-token": b"anything"}, True),
+        (COOKIE, {b"x-requested-with": b"XMLHttpRequest"}, True),
+        (COOKIE, {b"x-requested-with": b"xmlhttprequest"}, False),
+        (COOKIE, {b"origin": b"https://chat.example"}, False),
+        (HEADER, {}, True),
+        (QUERY, {}, True),
+    ],
+)
+def test_only_a_cookie_needs_protection_against_forgery(
+    kind: CredentialKind, headers: dict[bytes, bytes], *, passes: bool
+) -> None:
+    assert csrf_passes(Credential(kind, "abc"), headers) is passes
+
+
+def test_a_credential_does_not_show_its_token() -> None:
+    assert "abc" not in repr(Credential(HEADER, "abc"))
+    assert "abc" not in str(Credential(HEADER, "abc"))

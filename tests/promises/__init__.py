@@ -1,0 +1,1 @@
+"""The seven promises of the design, each proven over real sockets."""

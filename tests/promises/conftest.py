@@ -1,0 +1,33 @@
+"""Gateways that several promises are tested on."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.standin.process import StandInProcess
+from tests.support.gateway import GatewayProcess
+from tests.support.wire import Client
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    stand_in: StandInProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """A gateway for one module, with default settings; modules that need others override it."""
+    with GatewayProcess(stand_in.url, tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture
+def client(mattermost: StandInProcess, gateway: GatewayProcess) -> Client:
+    """Uploads by hand to the module's gateway, as a member of the channel."""
+    return Client(gateway.address, mattermost.user_token, mattermost.channel_id)
+
+
+@pytest.fixture(scope="module")
+def unused_port() -> Iterator[int]:
+    """A port of this machine where nobody listens, and nobody will."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]

@@ -1,0 +1,146 @@
+"""Every refusal: stable, bounded, and a sentence that its reader can act on."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from gateway import refusals
+from gateway.refusals import Refusal, Refused, file_too_large, shown
+
+EXAMPLES: dict[str, tuple[Any, ...]] = {
+    "file_too_large": ("holiday.mp4", 300 * 2**20, 100 * 2**20),
+    "extension_denied": ("setup.exe", "exe"),
+    "type_denied": ("setup.bin", "application/x-dosexec", "a program"),
+    "content_mismatch": ("invoice.pdf", "pdf", "application/x-dosexec", "a program"),
+    "file_name_refused": ("is empty",),
+    "quota_exceeded": (2**29, 2**30, "today", "00:00 UTC", 3600),
+    "ambiguous_request": ("the form has two boundaries.",),
+    "upstream_unreachable": (5,),
+    "ledger_unavailable": (5,),
+    "invalid_url_param": ("channel_id",),
+    "invalid_body_param": ("colour",),
+    "unreadable_form_value": ("channel_id",),
+    "incorrect_number_of_client_ids": (1, 2),
+}
+"""Arguments of those that take some."""
+LONGEST_NAME = "ä" * 255
+
+
+def factories() -> Iterator[tuple[str, Callable[..., Refusal]]]:
+    for name, function in inspect.getmembers(refusals, inspect.isfunction):
+        returns = inspect.signature(function).return_annotation
+        if function.__module__ == refusals.__name__ and returns is Refusal:
+            yield name, function
+
+
+ALL = {name: function(*EXAMPLES.get(name, ())) for name, function in factories()}
+
+
+def test_all_of_them_are_looked_at() -> None:
+    assert len(ALL) > 20
+    assert set(EXAMPLES) <= set(ALL)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_refusal(name: str) -> None:
+    refusal = ALL[name]
+    own = refusal.id.startswith("gateway.")
+    assert re.fullmatch(r"gateway\.[a-z_]+|api\.[a-z_.]+\.app_error", refusal.id)
+    assert re.fullmatch(r"[a-z_]+", refusal.reason)
+    assert refusal.reason == refusal.id.removeprefix("gateway.") if own else True
+    assert refusal.message[0].isupper() or refusal.message[0] == "“"
+    assert refusal.message.endswith(".")
+    assert ".." not in refusal.message
+    assert "\n" not in refusal.message
+
+
+def test_ids_are_unique_and_belong_to_one_status() -> None:
+    """Mattermost gives one of its ids with two statuses, but never the gateway."""
+    own = [refusal.id for refusal in ALL.values() if refusal.id.startswith("gateway.")]
+    assert len(own) == len(set(own))
+
+
+def test_statuses_are_in_their_places() -> None:
+    assert {name: refusal.status for name, refusal in ALL.items()} == {
+        "file_too_large": 413,
+        "extension_denied": 403,
+        "type_denied": 415,
+        "content_mismatch": 415,
+        "file_name_refused": 400,
+        "quota_exceeded": 429,
+        "malformed_request": 400,
+        "ambiguous_request": 400,
+        "unguarded_upload": 403,
+        "client_too_slow": 408,
+        "upstream_unreachable": 503,
+        "upstream_failed": 502,
+        "upstream_timeout": 504,
+        "ledger_unavailable": 503,
+        "spool_full": 507,
+        "internal_error": 500,
+        "session_expired": 401,
+        "invalid_url_param": 400,
+        "invalid_body_param": 400,
+        "unreadable_request": 400,
+        "unreadable_form_value": 400,
+        "conflicting_channel_ids": 400,
+        "incorrect_number_of_client_ids": 400,
+    }
+
+
+def test_who_is_to_try_again_is_told_when() -> None:
+    told = {name for name, refusal in ALL.items() if refusal.retry_after is not None}
+    assert told == {"quota_exceeded", "upstream_unreachable", "ledger_unavailable"}
+
+
+def test_the_limit_and_the_size_are_told() -> None:
+    message = ALL["file_too_large"].message
+    assert "“holiday.mp4” is too large (300 MiB)" in message
+    assert "100 MiB" in message
+    unknown = file_too_large("holiday.mp4", None, 100 * 2**20).message
+    assert "“holiday.mp4” is too large." in unknown
+    quota = ALL["quota_exceeded"].message
+    assert "512 MiB of your 1 GiB for today" in quota
+    assert "00:00 UTC" in quota
+
+
+@pytest.mark.parametrize("factory", ["file_too_large", "extension_denied", "type_denied"])
+def test_a_name_does_not_fill_the_screen(factory: str) -> None:
+    arguments = (LONGEST_NAME, *EXAMPLES[factory][1:])
+    refusal = getattr(refusals, factory)(*arguments)
+    assert len(refusal.message) < 400
+    assert "…" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("report.pdf", "report.pdf"),
+        ("Größe 漢字.txt", "Größe 漢字.txt"),
+        ("a\nb\tc\x1b[31m", "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+         "\N{REPLACEMENT CHARACTER}[31m"),
+        ("gpj\u202eexe", "gpj\N{REPLACEMENT CHARACTER}exe"),
+        ("\udcff", "\N{REPLACEMENT CHARACTER}"),
+        ("a" * 80, "a" * 80),
+        ("a" * 81, "a" * 79 + "…"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_name_fit_for_a_sentence(name: str, expected: str) -> None:
+    assert shown(name) == expected
+
+
+@pytest.mark.parametrize("status", [0, 200, 302, 399, 600])
+def test_a_refusal_has_an_error_status(status: int) -> None:
+    with pytest.raises(ValueError, match=str(status)):
+        Refusal("gateway.test", status, "test", "No.")
+
+
+def test_an_exception_carries_its_refusal() -> None:
+    refusal = ALL["internal_error"]
+    error = Refused(refusal)
+    assert error.refusal is refusal
+    assert str(error) == "gateway.internal_error"

@@ -1,0 +1,1 @@
+"""The way to Mattermost, with small real servers at its end."""

@@ -1,0 +1,199 @@
+"""The calls that the gateway makes for itself, and the one boundary of httpx's exceptions."""
+
+import gzip
+import inspect
+import json
+import socket
+
+import httpx
+import pytest
+
+from gateway.refusals import Refusal
+from gateway.upstream.connection import Broken, TimedOut, Unreachable, UpstreamError
+from gateway.upstream.mattermost import Mattermost, credential_headers
+from gateway.values import Credential, CredentialKind, Identity
+from tests.upstream.support import TIMEOUT, Request, Visitor, upstream
+
+HEADER = Credential(CredentialKind.HEADER, "secret")
+USER = {"id": "u1", "username": "alice", "roles": "system_user system_admin", "email": "a@b"}
+
+
+def answer(status: int, document: object = None, *headers: str, body: bytes = b"") -> bytes:
+    body = body or json.dumps(document).encode()
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+async def me(given: bytes, credential: Credential = HEADER) -> tuple[Identity | Refusal, Request]:
+    """What ``users/me`` makes of an answer, and the request that was sent."""
+    requests: list[Request] = []
+
+    async def serve(visitor: Visitor) -> None:
+        requests.append(await visitor.head())
+        await visitor.send(given)
+
+    async with upstream(serve, subpath="/chat", timeout=0.5) as server:
+        result = await server.mattermost.me(credential, [(b"x-request-id", b"1")])
+    return result, requests[0]
+
+
+@pytest.mark.parametrize(
+    ("credential", "target", "headers"),
+    [
+        (HEADER, "/chat/api/v4/users/me", {"authorization": "Bearer secret"}),
+        (
+            Credential(CredentialKind.COOKIE, "secret"),
+            "/chat/api/v4/users/me",
+            {"cookie": "MMAUTHTOKEN=secret"},
+        ),
+        (
+            Credential(CredentialKind.QUERY, "se&cr et"),
+            "/chat/api/v4/users/me?access_token=se%26cr+et",
+            {},
+        ),
+    ],
+)
+async def test_the_question_about_a_credential(
+    credential: Credential, target: str, headers: dict[str, str]
+) -> None:
+    _, request = await me(answer(200, USER), credential)
+    assert request.line == f"GET {target} HTTP/1.1"
+    assert request.header("x-request-id") == "1"
+    for name in ("authorization", "cookie"):
+        assert request.header(name) == headers.get(name)
+
+
+async def test_a_user() -> None:
+    identity, _ = await me(answer(200, USER))
+    assert identity == Identity("u1", "alice", frozenset({"system_user", "system_admin"}))
+
+
+async def test_a_compressed_answer() -> None:
+    body = gzip.compress(json.dumps(USER).encode())
+    identity, _ = await me(answer(200, None, "Content-Encoding: gzip", body=body))
+    assert isinstance(identity, Identity)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_mattermosts_own_refusal(status: int) -> None:
+    error = {"id": "api.context.x", "message": "Nobody\nknows you.", "status_code": status}
+    refusal, _ = await me(answer(status, error, "Set-Cookie: MMAUTHTOKEN=; Max-Age=0", "X-A: b"))
+    assert refusal == Refusal(
+        "api.context.x",
+        status,
+        "unauthenticated",
+        "Nobody\N{REPLACEMENT CHARACTER}knows you.",
+        headers=((b"set-cookie", b"MMAUTHTOKEN=; Max-Age=0"),),
+    )
+
+
+@pytest.mark.parametrize("document", ["no object", [], {}, {"id": "x"}, None])
+async def test_a_refusal_without_reasons(document: object) -> None:
+    refusal, _ = await me(answer(401, document))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.id, refusal.status) == ("api.context.session_expired.app_error", 401)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(200, {}),
+        answer(200, "alice"),
+        answer(200, [USER]),
+        answer(200, {**USER, "id": ""}),
+        answer(200, {**USER, "roles": None}),
+        answer(200, body=b"<html>"),
+        answer(200, body=b"\xff"),
+        answer(200, None, "Content-Encoding: gzip", body=b"no gzip"),
+        answer(200, body=b"[" * 5_000_000),
+        answer(302, {}, "Location: /login"),
+        answer(404, {}),
+        answer(500, {}),
+        b"nonsense\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{",
+        b"",
+    ],
+)
+async def test_an_answer_that_says_nothing_about_the_credential(given: bytes) -> None:
+    with pytest.raises(Broken):
+        await me(given)
+
+
+async def test_no_answer() -> None:
+    async def serve(visitor: Visitor) -> None:
+        await visitor.until_closed()
+
+    async with upstream(serve, timeout=0.2) as server:
+        with pytest.raises(TimedOut):
+            await server.mattermost.me(HEADER, [])
+        with pytest.raises(TimedOut):
+            await server.mattermost.ping()
+
+
+async def test_nobody_there() -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{holder.getsockname()[1]}"
+        mattermost = Mattermost(url, "", connect_timeout=TIMEOUT, timeout=TIMEOUT)
+        with pytest.raises(Unreachable):
+            await mattermost.me(HEADER, [])
+        with pytest.raises(Unreachable):
+            await mattermost.ping()
+        await mattermost.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "well"),
+    [
+        (answer(200, {"status": "OK"}), True),
+        (answer(500, {"status": "UNHEALTHY"}), False),
+        (answer(404, {}), False),
+        (answer(200, body=b"<html>"), False),
+    ],
+)
+async def test_whether_mattermost_is_well(given: bytes, *, well: bool) -> None:
+    async def serve(visitor: Visitor) -> None:
+        request = await visitor.head()
+        assert request.line == "GET /chat/api/v4/system/ping HTTP/1.1"
+        await visitor.send(given)
+
+    async with upstream(serve, subpath="/chat") as server:
+        if well:
+            await server.mattermost.ping()
+        else:
+            with pytest.raises(Broken):
+                await server.mattermost.ping()
+
+
+def test_no_exception_of_httpx_gets_past_the_boundary() -> None:
+    """What ``Mattermost`` translates, and what only a mistake in our own code could raise."""
+    translated = (httpx.HTTPError, httpx.InvalidURL)
+    mistakes = {httpx.CookieConflict, *_family(httpx.StreamError)}
+    for _, kind in inspect.getmembers(httpx, inspect.isclass):
+        if issubclass(kind, Exception):
+            assert issubclass(kind, translated) or kind in mistakes
+    assert issubclass(httpx.TimeoutException, httpx.HTTPError)
+    assert not issubclass(httpx.HTTPError, UpstreamError)
+
+
+def _family(kind: type[Exception]) -> set[type[Exception]]:
+    return {kind}.union(*(_family(child) for child in kind.__subclasses__()))
+
+
+async def test_an_ipv6_address() -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port = listener.getsockname()[1]
+    mattermost = Mattermost(f"http://[::1]:{port}", "", connect_timeout=TIMEOUT, timeout=TIMEOUT)
+    assert mattermost.host == f"[::1]:{port}".encode()
+    listener.close()
+    with pytest.raises(Unreachable, match="::1"):
+        await mattermost.ping()
+    await mattermost.close()
+
+
+def test_a_token_with_bytes_beyond_ascii() -> None:
+    credential = Credential(CredentialKind.HEADER, "\xff")
+    assert credential_headers(credential) == [(b"authorization", b"Bearer \xff")]
