@@ -136,7 +136,7 @@ def test_refusals() -> None:
 def test_refusals_that_are_mentioned_exist(page: Path) -> None:
     known = {refusal.id for refusal in all_refusals()}
     mentioned = set(re.findall(r"`(?:\d+ )?(gateway\.[a-z_]+)`", page.read_text()))
-    assert mentioned
+    assert mentioned or page.name == "benchmarks.md"
     assert mentioned <= known
 
 

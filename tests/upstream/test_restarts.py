@@ -65,18 +65,6 @@ def test_a_restart_after_some_idleness_fails_no_upload(
     upload_everything(client)
 
 
-def test_a_restart_with_many_connections_fails_no_upload(
-    client: Client, mattermost: StandInProcess
-) -> None:
-    def upload(number: int) -> int:
-        return client.raw("novel.txt", text(100 + number * 20_000)).status
-
-    with ThreadPoolExecutor(10) as threads:
-        assert set(threads.map(upload, range(10))) == {201}
-        mattermost.restart()
-        assert set(threads.map(upload, range(10))) == {201}
-
-
 def test_idle_connections_that_are_still_good_serve_after_a_while(
     client: Client, mattermost: StandInProcess
 ) -> None:
@@ -149,3 +137,15 @@ def test_what_passes_through_survives_a_restart_as_well(
     assert client.request("GET", "/api/v4/users/me").status == 200
     mattermost.restart()
     assert client.request("GET", "/api/v4/users/me").status == 200
+
+
+def test_a_restart_with_many_connections_fails_no_upload(
+    client: Client, mattermost: StandInProcess
+) -> None:
+    def upload(number: int) -> int:
+        return client.raw("novel.txt", text(100 + number * 20_000)).status
+
+    with ThreadPoolExecutor(10) as threads:
+        assert set(threads.map(upload, range(10))) == {201}
+        mattermost.restart()
+        assert set(threads.map(upload, range(10))) == {201}
