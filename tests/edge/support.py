@@ -21,6 +21,21 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 KEEP_ALIVE = 75
 CLIENT_TIMEOUT = 60.0
 
+GET = b"GET /x HTTP/1.1\r\nHost: chat\r\n\r\n"
+POST = b"POST /x HTTP/1.1\r\nHost: chat\r\n"
+MIB = 2**20
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    """A request with ``body`` and its length."""
+    lines = [POST, *(header + b"\r\n" for header in headers)]
+    return b"".join(lines) + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def now() -> float:
+    """As deadlines count."""
+    return asyncio.get_running_loop().time()
+
 
 @dataclass
 class Client:
@@ -202,3 +217,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers without reading anything."""
     await answer(send, b"no", 413)
+
+
+async def endless(send: Send) -> None:
+    """An answer without an end."""
+    await start(send)
+    while True:
+        await piece(send, bytes(MIB))

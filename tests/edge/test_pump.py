@@ -35,6 +35,11 @@ def client(gateway: GatewayProcess, mattermost: StandInProcess) -> Client:
     return Client(gateway.address, mattermost.user_token, mattermost.channel_id)
 
 
+def noise(size: int) -> bytes:
+    """Random bytes that begin as no known type does."""
+    return (b"noise..." + os.urandom(size))[:size]
+
+
 def stored(mattermost: StandInProcess) -> list[tuple[str, int]]:
     return [(file["name"], file["size"]) for file in mattermost.state()["files"]]
 
@@ -55,14 +60,14 @@ def direct(mattermost: StandInProcess, file_id: str) -> bytes:
 
 @pytest.mark.parametrize("size", [MIB - 1, MIB, MIB + 1, 5 * MIB + 17, 23 * MIB])
 def test_bytes_arrive_as_they_were(client: Client, mattermost: StandInProcess, size: int) -> None:
-    content = os.urandom(size)
+    content = noise(size)
     response = client.raw("large.bin", content)
     assert response.status == 201
     assert direct(mattermost, response.json()["file_infos"][0]["id"]) == content
 
 
 def test_the_connection_serves_further_requests(client: Client, mattermost: StandInProcess) -> None:
-    first, second = os.urandom(4 * MIB), os.urandom(3 * MIB)
+    first, second = noise(4 * MIB), noise(3 * MIB)
     with Wire(client.address) as wire:
         for content in (first, b"small", second):
             wire.send(head(client, "a.bin", len(content)) + content)
@@ -72,7 +77,7 @@ def test_the_connection_serves_further_requests(client: Client, mattermost: Stan
 
 
 def test_a_request_right_behind_the_body_is_not_swallowed(client: Client) -> None:
-    content = os.urandom(4 * MIB)
+    content = noise(4 * MIB)
     following = f"GET /api/v4/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}"
     with Wire(client.address) as wire:
         wire.send(head(client, "a.bin", len(content)) + content + f"{following}\r\n\r\n".encode())
@@ -82,7 +87,7 @@ def test_a_request_right_behind_the_body_is_not_swallowed(client: Client) -> Non
 
 def test_slow_mattermost_sets_the_pace(client: Client, mattermost: StandInProcess) -> None:
     mattermost.control(endpoint=FILES, times=1, read_rate=8 * MIB)
-    content = os.urandom(8 * MIB)
+    content = noise(8 * MIB)
     response = client.raw("paced.bin", content)
     assert response.status == 201
     assert direct(mattermost, response.json()["file_infos"][0]["id"]) == content
@@ -175,7 +180,7 @@ UPGRADE = (("Connection", "Upgrade, HTTP2-Settings"), ("Upgrade", "h2c"))
 def test_a_body_beside_an_offered_upgrade(
     client: Client, mattermost: StandInProcess, size: int
 ) -> None:
-    content = os.urandom(size)
+    content = noise(size)
     with Wire(client.address) as wire:
         length = ("Content-Length", str(size))
         wire.send_head("POST", client.target("a.bin"), client.head(length, *UPGRADE))

@@ -2,11 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
+from tests.support.server import new_member
 from tests.support.wire import Client
 
 
@@ -23,6 +25,12 @@ def gateway(
 def client(mattermost: StandInProcess, gateway: GatewayProcess) -> Client:
     """Uploads by hand to the module's gateway, as a member of the channel."""
     return Client(gateway.address, mattermost.user_token, mattermost.channel_id)
+
+
+@pytest.fixture
+def user(mattermost: StandInProcess) -> dict[str, Any]:
+    """Somebody who has used nothing of their quota."""
+    return new_member(mattermost)
 
 
 @pytest.fixture(scope="module")
