@@ -1,8 +1,7 @@
 """Keeps glibc from returning freed upload buffers to the system after every piece.
 
 Pieces of 256 KiB lie at the heap's top or in mappings of their own; freed at once, each costs
-page faults on its next use: thousands per upload. Both thresholds are needed; one alone is worse
-(``bench/``).
+page faults on its next use. Both thresholds are needed: each rules out one of the two.
 """
 
 import ctypes

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 BUFFER = 512 * 1024
-"""Bytes; of 256 KiB, 512 KiB and 1 MiB the fastest (``./scripts/bench``)."""
+"""Bytes that a pump reads at once."""
 WORTH_IT = 1024 * 1024
 """Bytes that must be missing for a pump to be worth its making."""
 _MOST_KEPT = 16

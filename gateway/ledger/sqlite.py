@@ -1,7 +1,7 @@
 """The quota ledger in an SQLite file that the gateway's processes share.
 
 SQLite runs on the event loop's own thread: handing a statement to another thread costs more than
-the statement. Whatever is asked within one turn of the loop is done in one transaction, and
+the statement. Whatever is asked within a few turns of the loop is done in one transaction, and
 nothing in it waits: not for a lock (it is tried again a moment later), and not for a disk
 (checkpoints, which call fsync, have a thread of their own).
 
