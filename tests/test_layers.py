@@ -29,6 +29,7 @@ LEVELS = {
     "settings": 1,
     "upstream": 1,
     "refusals": 0.5,
+    "endpoints": 0,
     "names": 0,
     "units": 0,
     "values": 0,

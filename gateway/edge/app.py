@@ -16,6 +16,7 @@ from gateway.edge.passthrough import Passthrough
 from gateway.edge.paths import canonical
 from gateway.edge.protocol import MALFORMED, POUR
 from gateway.edge.responder import Responder
+from gateway.endpoints import FILES, Endpoint, GuardTable
 from gateway.identity.credentials import csrf_passes, find_credential
 from gateway.refusals import (
     Refusal,
@@ -23,9 +24,10 @@ from gateway.refusals import (
     ambiguous_request,
     internal_error,
     malformed_request,
+    unguarded_upload,
 )
 from gateway.upload.delivery import judged_by_mattermost
-from gateway.upload.request import ClientGone, UploadRequest
+from gateway.upload.request import Answer, ClientGone, UploadRequest
 from gateway.upload.story import Uploads
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.mattermost import Mattermost
@@ -49,7 +51,8 @@ class GatewayApp:
         self._uploads = uploads
         self._passthrough = passthrough
         self._host = mattermost.host
-        self._upload_path = f"{mattermost.subpath}/api/v4/files".encode()
+        self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
+        self._guard_table = GuardTable(mattermost.subpath)
         self._origins = origins
         self._accountant = accountant
 
@@ -133,21 +136,35 @@ class GatewayApp:
             raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
         method = scope["method"]
         path = scope["raw_path"]
-        if path != self._upload_path:
+        endpoint: Endpoint | None
+        if path == self._files_path:
+            endpoint = FILES
+        else:
             path = canonical(path)
+            endpoint = self._guard_table.find(path)
         query = scope["query_string"]
-        if method == "POST" and path == self._upload_path:
-            account.endpoint = "files"
+        account.endpoint = "passthrough" if endpoint is None else endpoint.name
+        if endpoint is not None and endpoint.rule is not None and method == endpoint.method:
             request = self._upload_request(query, headers, origin, body)
-            answer = await self._uploads.upload(request, account)
+            if endpoint is FILES:
+                answer = await self._uploads.upload(request, account)
+            else:
+                answer = await self._take_file(endpoint, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
             await responder.answer(answer)
             return
-        account.endpoint = "passthrough"
         await self._passthrough.forward(
             method, path, query, raw_headers, origin, body, responder, account
         )
+
+    async def _take_file(
+        self, endpoint: Endpoint, request: UploadRequest, account: Account
+    ) -> Answer:
+        """The story of a row is told by how its files travel."""
+        match endpoint.way:
+            case _:
+                raise Refused(unguarded_upload())
 
     def _upload_request(
         self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody

@@ -1,6 +1,5 @@
 """Everything that carries no file: forwarded as it came, streamed both ways."""
 
-import re
 from collections.abc import Mapping
 
 from gateway.accounting import Account
@@ -8,6 +7,7 @@ from gateway.edge.answers import HOP_BY_HOP
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin
 from gateway.edge.responder import Responder
+from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
 from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.delivery import judged_by_mattermost
 from gateway.upstream.connection import RawHeaders
@@ -15,9 +15,6 @@ from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-# In whatever subpath: the gateway's setting and Mattermost's may differ.
-_TAKES_FILES = re.compile(rb"/api/v4/(?:files/?$|uploads(?:/|$))")
 
 # Said anew by the gateway: framing and expectation are each connection's own, addresses and
 # request ids are believed from nobody.
@@ -77,7 +74,8 @@ class Passthrough:
     def _keep_files_out(self, method: str, path: bytes, headers: Mapping[bytes, bytes]) -> None:
         """No file passes by an address for which there is no rule."""
         declared = headers.get(b"content-type", b"").lower()
-        if b"multipart/" in declared or (method not in _SAFE and _TAKES_FILES.search(path)):
+        takes_file = method not in CARRY_NO_FILE and looks_like_a_row(path)
+        if takes_file or b"multipart/" in declared:
             raise Refused(unguarded_upload())
 
 

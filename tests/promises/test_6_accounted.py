@@ -237,9 +237,13 @@ ANSWERED_BY_THE_GATEWAY: dict[str, tuple[Act, End]] = {
     ),
     "a form to somewhere else": (
         lambda scene: scene.client.request(
-            "POST", "/api/v4/emoji", ("Content-Type", "multipart/form-data; boundary=x"), body=b"-"
+            "POST", "/api/v4/new", ("Content-Type", "multipart/form-data; boundary=x"), body=b"-"
         ),
         End("passthrough", "POST", 403, "refused", "unguarded_upload"),
+    ),
+    "a file to a row without a story": (
+        passed("POST", "/api/v4/uploads"),
+        End("uploads", "POST", 403, "refused", "unguarded_upload"),
     ),
     "not HTTP": (written(b"hello\r\n\r\n"), MALFORMED),
     "much that is not HTTP": (written(bytes(2_000_000)), MALFORMED),
