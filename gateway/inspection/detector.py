@@ -2,6 +2,7 @@
 
 from gateway.inspection.libmagic import UNKNOWN, LibMagic
 from gateway.inspection.markup import begins_with_tag, markup
+from gateway.inspection.pem import PEM, is_pem
 from gateway.inspection.signatures import has_shebang, picture, program
 
 __all__ = ["EMPTY", "HEAD_SIZE", "TEXT", "UNKNOWN", "Detector"]
@@ -63,7 +64,10 @@ class Detector:
             return EMPTY
         head = head[:HEAD_SIZE]
         settled = picture(head) or program(head) or markup(head)
-        return settled or _corrected(head, self._libmagic.ask(head))
+        if settled is not None:
+            return settled
+        content_type = _corrected(head, self._libmagic.ask(head))
+        return PEM if content_type == TEXT and is_pem(head) else content_type
 
 
 def _corrected(head: bytes, answer: str) -> str:

@@ -57,6 +57,7 @@ _NAMES = {
     "application/json": "a JSON file",
     "text/xml": "an XML file",
     "message/rfc822": "an e-mail",
+    "application/x-pem-file": "a PEM certificate or key",
     "inode/x-empty": "an empty file",
 }
 _GROUP_NAMES = {

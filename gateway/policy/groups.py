@@ -62,7 +62,7 @@ _MEMBERS = {
         application/json application/x-ndjson application/yaml application/toml application/sql
         application/x-subrip application/x-tex application/x-setupscript
         application/x-wine-extension-ini application/pgp-keys application/pgp-signature
-        application/pgp-encrypted inode/x-empty
+        application/pgp-encrypted application/x-pem-file inode/x-empty
         """,
     Group.EXECUTABLES: """
         application/vnd.microsoft.portable-executable application/x-ms-ne-executable

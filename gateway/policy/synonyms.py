@@ -35,6 +35,7 @@ _SYNONYMS = (
     "application/x-msi application/x-ms-installer",
     "application/x-ndjson application/ndjson application/jsonl",
     "application/x-ole-storage application/cdfv2 application/x-cdf",
+    "application/x-pem-file application/pem-certificate-chain",
     "application/x-rpm application/x-redhat-package-manager",
     "application/x-shockwave-flash application/vnd.adobe.flash.movie",
     "application/x-tar application/x-gtar application/x-ustar",
