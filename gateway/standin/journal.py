@@ -13,8 +13,9 @@ _RECENT: Final = 1000
 _ID: Final = re.compile(r"(?<=/)[a-z0-9]{26}(?=/|$)")
 _UPLOADS: Final = re.compile(
     r"POST (/\w+)?/api/v4/"
-    r"(files|uploads/\{id\}|license|saml/certificate/\w+|brand/image|plugins|emoji"
-    r"|users/(\{id\}|me)/image|teams/\{id\}/image)"
+    r"(files|uploads/\{id\}|license|license/preview|(saml|ldap)/certificate/\w+"
+    r"|audit_logs/certificate|brand/image|plugins|emoji|users/(\{id\}|me)/image"
+    r"|teams/\{id\}/(image|import)|bots/\{id\}/icon|remotecluster/(upload/\{id\}|\{id\}/image))"
 )
 
 

@@ -67,6 +67,14 @@ ANONYMOUS: Final = Session(token="", id="", user_id="")
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCluster:
+    """Another Mattermost that is connected to this one."""
+
+    id: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccessToken:
     id: str
     token: str

@@ -14,6 +14,7 @@ _PLACEHOLDER_PATTERNS = {
     "channel_name": r"[A-Za-z0-9_-]+",
     "emoji_name": r"[A-Za-z0-9_\-+]+",
     "certificate": r"idp|public|private",
+    "key": r"public|private",
 }
 
 

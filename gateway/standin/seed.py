@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from gateway.standin.api.places import add_channel, add_team, join_channel, join_team
-from gateway.standin.model import AccessToken, User, new_id, now_ms
+from gateway.standin.model import AccessToken, RemoteCluster, User, new_id, now_ms
 from gateway.standin.state import State
 
 _PEOPLE: Mapping[str, tuple[str, str]] = {
@@ -35,11 +35,14 @@ def seed(state: State) -> dict[str, object]:
                 join_team(state, team.id, people[who].id)
             if state.channel_members.get(channel.id, people[who].id) is None:
                 join_channel(state, channel.id, people[who].id)
+    remote = next(iter(state.remote_clusters), None) or RemoteCluster(new_id(), new_id())
+    state.remote_clusters.put(remote, remote.id)
     introduced: dict[str, object] = {name: _introduce(state, user) for name, user in people.items()}
     return introduced | {
         "team_id": team.id,
         "channel_id": channels["town"],
         "private_channel_id": channels["private"],
+        "remote": {"id": remote.id, "token": remote.token},
     }
 
 

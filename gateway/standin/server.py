@@ -14,6 +14,7 @@ from gateway.standin.api import (
     accounts,
     administration,
     downloads,
+    enterprise,
     files,
     pictures,
     places,
@@ -47,6 +48,7 @@ _MODULES: Final = (
     uploads,
     administration,
     pictures,
+    enterprise,
     system,
 )
 _VERSION_ID: Final = f"{VERSION}..701ac3cc8012c09df34e5a992f6553d3.false"

@@ -14,6 +14,7 @@ from gateway.standin.model import (
     Emoji,
     FileInfo,
     Post,
+    RemoteCluster,
     Session,
     Team,
     TeamMember,
@@ -86,6 +87,7 @@ class State:
         self.files = Table(database, FileInfo)
         self.uploads = Table(database, UploadSession)
         self.emoji = Table(database, Emoji)
+        self.remote_clusters = Table(database, RemoteCluster)
         self.upload_locks: set[str] = set()
         """Upload sessions to which somebody is sending at the moment."""
 

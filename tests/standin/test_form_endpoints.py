@@ -71,6 +71,11 @@ def admin(mattermost: StandInProcess) -> Admin:
     ("path", "field"),
     [
         ("/license", "license"),
+        ("/license/preview", "license"),
+        ("/ldap/certificate/public", "certificate"),
+        ("/ldap/certificate/private", "certificate"),
+        ("/audit_logs/certificate", "certificate"),
+        ("/teams/TEAM/import", "file"),
         ("/saml/certificate/idp", "certificate"),
         ("/saml/certificate/public", "certificate"),
         ("/saml/certificate/private", "certificate"),
@@ -79,11 +84,13 @@ def admin(mattermost: StandInProcess) -> Admin:
         ("/emoji", "image"),
         ("/users/me/image", "image"),
         ("/teams/TEAM/image", "image"),
+        ("/bots/me/icon", "image"),
     ],
 )
 def test_the_journal_tells_what_a_form_brought(admin: Admin, path: str, field: str) -> None:
     body = form((f'name="{field}"; filename="dir/x"', b"content"))
-    admin.post(path.replace("TEAM", admin.mattermost.team_id), body)
+    path = path.replace("TEAM", admin.mattermost.team_id).replace("bots/me", f"bots/{admin.id}")
+    admin.post(path, body)
     [upload] = admin.mattermost.state()["uploads"]
     assert upload["files"] == [
         {

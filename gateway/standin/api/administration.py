@@ -18,6 +18,7 @@ from gateway.standin.go.media_type import MediaTypeError, parse_media_type
 from gateway.standin.routing import Route
 
 _PLUGIN_MEMORY: Final = 50 * 1024 * 1024
+_IMPORT_MEMORY: Final = 10 * 1024 * 1024
 _PLUGIN_ID: Final = re.compile(r"[a-zA-Z0-9\-_.]{3,190}", re.ASCII)
 _FROM_METADATA: Final = "api.admin.saml.set_certificate_from_metadata"
 _SAML_FILES: Final = {
@@ -116,6 +117,30 @@ async def certificate_status(context: Context) -> Response:
     )
 
 
+async def import_team(context: Context) -> Response:
+    """What Slack exported is kept as it came; Mattermost would read it."""
+    errors = "api.team.import_team"
+    team_id = context.require_id("team_id")
+    context.require_admin()
+    try:
+        form = await parse_multipart_form(context, _IMPORT_MEMORY)
+    except UnreadableForm as error:
+        raise AppError(f"{errors}.parse.app_error", 500) from error
+    if not form.values["importFrom"]:
+        raise AppError(f"{errors}.no_import_from.app_error", 400)
+    if not form.values["filesize"]:
+        raise AppError(f"{errors}.unavailable.app_error", 400)
+    if not re.fullmatch(r"[+-]?[0-9]+", form.values["filesize"][0]):
+        raise AppError(f"{errors}.integer.app_error", 400)
+    file = only_file(form, "file")
+    if file is None:
+        raise AppError(f"{errors}.no_file.app_error", 400)
+    if form.values["importFrom"][0] != "slack":
+        raise AppError(f"{errors}.unknown_import_from.app_error", 400)
+    context.store.put(f"teams/{team_id}/import.zip", file.content)
+    return json_response({"results": ""})
+
+
 async def upload_plugin(context: Context) -> Response:
     context.require_admin()
     try:
@@ -165,5 +190,6 @@ ROUTES = (
     Route("POST", "/saml/certificate/private", add_private_certificate),
     Route("GET", "/saml/certificate/status", certificate_status),
     Route("DELETE", "/saml/certificate/{certificate}", remove_certificate),
+    Route("POST", "/teams/{team_id}/import", import_team),
     Route("POST", "/plugins", upload_plugin),
 )

@@ -73,10 +73,15 @@ async def delete_brand_image(context: Context) -> Response:
 
 @drained
 async def set_profile_image(context: Context) -> Response:
-    errors = "api.user.upload_profile_user"
     user_id = context.require_id("user_id")
     if user_id != context.session.user_id:
         context.require_admin()
+    return await keep_profile_image(context, user_id)
+
+
+async def keep_profile_image(context: Context, user_id: str) -> Response:
+    """Whoever sends it. Raises AppError."""
+    errors = "api.user.upload_profile_user"
     if context.request.content_length > context.options.max_file_size:
         raise AppError(f"{errors}.too_large.app_error", 413)
     image = await _image_in_form(context, errors, parse_status=500)
@@ -89,6 +94,13 @@ async def set_profile_image(context: Context) -> Response:
     user = dataclasses.replace(user, update_at=now, last_picture_update=now)
     context.state.users.put(user, user_id)
     return ok()
+
+
+async def remove_profile_image(context: Context) -> Response:
+    user_id = context.require_id("user_id")
+    if user_id != context.session.user_id:
+        context.require_admin()
+    return _removed(context, f"users/{user_id}/profile.png")
 
 
 async def get_profile_image(context: Context) -> Response:
@@ -120,6 +132,41 @@ async def set_team_icon(context: Context) -> Response:
 
 async def get_team_icon(context: Context) -> Response:
     return _picture(context, f"teams/{context.require_id('team_id')}/teamIcon.png")
+
+
+async def remove_team_icon(context: Context) -> Response:
+    context.require_admin()
+    return _removed(context, f"teams/{context.require_id('team_id')}/teamIcon.png")
+
+
+@drained
+async def set_bot_icon(context: Context) -> Response:
+    """There are no bots here; any user's id is taken for one."""
+    errors = "api.bot.set_bot_icon_image"
+    bot_id = context.require_id("bot_user_id")
+    context.require_admin()
+    if context.request.content_length > context.options.max_file_size:
+        raise AppError(f"{errors}.too_large.app_error", 413)
+    image = await _image_in_form(context, errors, parse_status=500)
+    if b"<svg" not in image.content:
+        raise AppError(f"{errors}.parse.app_error", 400)
+    context.store.put(f"bots/{bot_id}/icon.svg", image.content)
+    return ok()
+
+
+async def get_bot_icon(context: Context) -> Response:
+    return _picture(context, f"bots/{context.require_id('bot_user_id')}/icon.svg", "image/svg+xml")
+
+
+async def remove_bot_icon(context: Context) -> Response:
+    context.require_admin()
+    return _removed(context, f"bots/{context.require_id('bot_user_id')}/icon.svg")
+
+
+def _removed(context: Context, path: str) -> Response:
+    if context.store.exists(path):
+        context.store.remove(path)
+    return ok()
 
 
 @drained
@@ -193,11 +240,11 @@ def _find_emoji(context: Context) -> Emoji:
     return emoji
 
 
-def _picture(context: Context, path: str) -> Response:
+def _picture(context: Context, path: str, content_type: str = "image/png") -> Response:
     if not context.store.exists(path):
         raise AppError("api.file.read_file.app_error", 404)
     with context.store.open(path) as file:
-        return Response(file.read(), headers={"Content-Type": "image/png"})
+        return Response(file.read(), headers={"Content-Type": content_type})
 
 
 ROUTES = (
@@ -206,8 +253,13 @@ ROUTES = (
     Route("DELETE", "/brand/image", delete_brand_image),
     Route("POST", "/users/{user_id}/image", set_profile_image),
     Route("GET", "/users/{user_id}/image", get_profile_image),
+    Route("DELETE", "/users/{user_id}/image", remove_profile_image),
     Route("POST", "/teams/{team_id}/image", set_team_icon),
     Route("GET", "/teams/{team_id}/image", get_team_icon),
+    Route("DELETE", "/teams/{team_id}/image", remove_team_icon),
+    Route("POST", "/bots/{bot_user_id}/icon", set_bot_icon),
+    Route("GET", "/bots/{bot_user_id}/icon", get_bot_icon),
+    Route("DELETE", "/bots/{bot_user_id}/icon", remove_bot_icon),
     Route("POST", "/emoji", create_emoji),
     Route("GET", "/emoji", list_emoji),
     Route("GET", "/emoji/{emoji_id}", get_emoji),

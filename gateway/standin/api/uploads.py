@@ -72,13 +72,13 @@ def _validate(upload: UploadSession, max_file_size: int) -> None:
 
 
 async def get_upload(context: Context) -> Response:
-    upload = _find(context)
+    upload = find_upload(context)
     if upload.user_id != context.session.user_id and not context.is_admin:
         raise AppError("api.upload.get_upload.forbidden.app_error", 403)
     return json_response(upload_json(upload))
 
 
-def _find(context: Context) -> UploadSession:
+def find_upload(context: Context) -> UploadSession:
     upload = context.state.uploads.get(context.require_id("upload_id"))
     if upload is None:
         raise AppError("app.upload.get.app_error", 404)
@@ -86,13 +86,18 @@ def _find(context: Context) -> UploadSession:
 
 
 async def upload_data(context: Context) -> Response:
-    upload = _find(context)
+    upload = find_upload(context)
     if upload.type == "import":
         context.require_admin()
     elif upload.user_id != context.session.user_id:
         raise not_permitted()
     else:
         context.require_channel(upload.channel_id)
+    return await take_data(context, upload)
+
+
+async def take_data(context: Context, upload: UploadSession) -> Response:
+    """Store what the request brings of ``upload``."""
     source = await _data(context, upload)
     locks = context.state.upload_locks
     if upload.id in locks:
