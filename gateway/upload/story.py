@@ -18,16 +18,14 @@ from gateway.refusals import (
     conflicting_channel_ids,
     incorrect_number_of_client_ids,
     invalid_body_param,
-    session_expired,
     unreadable_request,
 )
 from gateway.upload.delivery import Delivery, Held, IncomingFile, WaitingFile
 from gateway.upload.describe import FormUpload, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form
+from gateway.upload.identify import identify
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
-from gateway.upstream.exchange import header_lines
-from gateway.upstream.mattermost import credential_headers
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -107,7 +105,7 @@ class Uploads:
     async def upload(self, request: UploadRequest, account: Account) -> Answer:
         """The answer to ``request``. Raises Refused, UpstreamError and ClientGone."""
         account.enter(Stage.IDENTIFY)
-        caller = await self._identify(request)
+        caller = await identify(self._sessions, request)
         account.user_id = caller.identity.user_id
         account.enter(Stage.RECEIVE)
         described = describe(request)
@@ -120,17 +118,6 @@ class Uploads:
         if answer.status == 401:
             self._sessions.forget(caller.credential)
         return answer
-
-    async def _identify(self, request: UploadRequest) -> Caller:
-        identity = await self._sessions.identify(request.credential, request.forwarded)
-        if request.credential is None or not request.csrf_passes:
-            raise Refused(session_expired())
-        head = [
-            *request.forwarded,
-            *credential_headers(request.credential),
-            (b"content-type", b"application/octet-stream"),
-        ]
-        return Caller(identity, request.credential, header_lines(head))
 
     async def _upload_form(
         self, caller: Caller, described: FormUpload, request: UploadRequest, account: Account
