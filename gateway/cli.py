@@ -8,7 +8,7 @@ from gateway import __version__
 from gateway.composition import checked_settings
 from gateway.ledger.quotas import LedgerUnavailable
 from gateway.serving import CannotStart, run
-from gateway.settings import PREFIX, Settings, SettingsError, shown_value
+from gateway.settings import PREFIX, AllSettings, SettingsError, shown_value
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,8 +54,8 @@ def _serve(_: argparse.Namespace) -> None:
 
 def _check_config(_: argparse.Namespace) -> None:
     settings = checked_settings()
-    width = max(len(name) for name in Settings.model_fields) + len(PREFIX)
-    for name in Settings.model_fields:
+    width = max(len(name) for name in AllSettings.model_fields) + len(PREFIX)
+    for name in AllSettings.model_fields:
         value = shown_value(name, getattr(settings, name)) or "(none)"
         print(f"{PREFIX + name.upper():{width}}  {value}")
     print("\nThe settings are fine.")

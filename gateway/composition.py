@@ -14,6 +14,7 @@ from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
+from gateway.endpoints import ENDPOINTS, FILES, RULES, Rule
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota, parse_quotas
@@ -25,18 +26,27 @@ from gateway.metrics.metrics import Metrics
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.selectors import TypeSelector
-from gateway.settings import PREFIX, Settings, SettingsError, default, load
+from gateway.settings import (
+    PREFIX,
+    AllSettings,
+    Settings,
+    SettingsError,
+    default,
+    load,
+    types_setting,
+)
 from gateway.upload.delivery import Delivery
 from gateway.upload.story import Uploads
+from gateway.upload.whole_form import WholeForms
 from gateway.upstream.mattermost import Mattermost
 
 T = TypeVar("T")
 
-_RULES = ("allowed_types", "denied_types", "denied_extensions", "quotas")
+_RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
 
 
-def rules_from(settings: Settings) -> tuple[Policy, tuple[Quota, ...]]:
-    """The policy and the quotas that the settings describe. Raises SettingsError."""
+def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, ...]]:
+    """The policy of each rule, and the quotas, that the settings describe. Raises SettingsError."""
     problems: list[str] = []
 
     def read(name: str, parse: Callable[[str], T], fallback: T) -> T:
@@ -48,18 +58,24 @@ def rules_from(settings: Settings) -> tuple[Policy, tuple[Quota, ...]]:
             return fallback
 
     nothing = TypeSelector.parse("")
-    policy = Policy(
-        max_file_size=settings.max_file_size,
-        allowed=read("allowed_types", TypeSelector.parse, nothing),
-        denied=read("denied_types", TypeSelector.parse, nothing),
-        denied_extensions=read("denied_extensions", parse_extensions, frozenset()),
-        agreement=Agreement(settings.extension_agreement),
-    )
+    denied = read("denied_types", TypeSelector.parse, nothing)
+    no_extensions: frozenset[str] = frozenset()
+    denied_extensions = read("denied_extensions", parse_extensions, no_extensions)
+    policies = {
+        rule: Policy(
+            max_file_size=settings.largest(rule),
+            allowed=read(types_setting(rule), TypeSelector.parse, nothing),
+            denied=denied,
+            denied_extensions=denied_extensions,
+            agreement=Agreement(settings.extension_agreement),
+        )
+        for rule in RULES
+    }
     no_quotas: tuple[Quota, ...] = ()
     quotas = read("quotas", parse_quotas, no_quotas)
     if problems:
         raise SettingsError(problems)
-    return policy, quotas
+    return policies, quotas
 
 
 def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -71,7 +87,7 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         problems += error.problems
         # The rules are text whatever the rest is: what is wrong with them is told as well.
         given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
-        settings = Settings.model_construct(max_file_size=1, spool_dir=None, **given)
+        settings = AllSettings.model_construct(max_file_size=1, spool_dir=None, **given)
     try:
         rules_from(settings)
     except SettingsError as error:
@@ -91,7 +107,7 @@ class Parts:
         """Raises SettingsError."""
         self.settings = settings
         self.log = log
-        self.policy, self.quotas = rules_from(settings)
+        self.policies, self.quotas = rules_from(settings)
         self.mattermost = Mattermost(
             settings.upstream_origin,
             settings.subpath,
@@ -125,23 +141,42 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         size=settings.session_cache_size,
         count=metrics.session,
     )
-    delivery = Delivery(
-        mattermost=mattermost,
-        detector=Detector(),
-        policy=parts.policy,
-        quotas=parts.quotas,
-        ledger=parts.ledger,
-        spools=spools,
-        count_exchange=metrics.exchange,
+    deliveries = _deliveries(parts, spools, metrics.exchange)
+    whole_forms = WholeForms(
+        sessions=sessions,
+        deliveries=deliveries,
+        knows_server=mattermost.knows_server if settings.remote_cluster == "on" else None,
     )
     app = GatewayApp(
-        uploads=Uploads(sessions=sessions, delivery=delivery),
+        uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),
+        whole_forms=whole_forms,
         passthrough=Passthrough(mattermost),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,
+        serve_rest=settings.mode == "proxy",
     )
     return app, spools
+
+
+def _deliveries(
+    parts: Parts, spools: SpoolArea, count_exchange: Callable[[str], None]
+) -> dict[str, Delivery]:
+    """One for each row of the guard table that takes files, by its name."""
+    detector = Detector()
+    return {
+        row.name: Delivery(
+            mattermost=parts.mattermost,
+            detector=detector,
+            policy=parts.policies[row.rule],
+            quotas=parts.quotas if row.counts else (),
+            ledger=parts.ledger,
+            spools=spools,
+            count_exchange=count_exchange,
+        )
+        for row in ENDPOINTS
+        if row.rule is not None
+    }
 
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:

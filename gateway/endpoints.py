@@ -33,6 +33,10 @@ class Way(Enum):
     """With the answer."""
 
 
+FROM_SERVERS = frozenset({Way.SERVER_UPLOAD, Way.SERVER_FORM})
+"""With credentials of their own, and only if ``GATEWAY_REMOTE_CLUSTER`` is on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What may pass where, unless settings of this name say otherwise."""
@@ -43,7 +47,7 @@ class Rule:
     largest: int | None = None
     """Bytes; None is ``GATEWAY_MAX_FILE_SIZE``."""
     counts: bool = False
-    """Whether what is stored counts against its user's quota."""
+    """Whether it is about what users store, which counts against their quotas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,11 @@ class Endpoint:
     rule: Rule | None
     """None for downloads."""
 
+    @property
+    def counts(self) -> bool:
+        """Whether what is stored counts against the quota of whoever sends it."""
+        return self.rule is not None and self.rule.counts and self.way not in FROM_SERVERS
+
 
 ATTACHMENTS = Rule("attachments", "*", counts=True)
 IMPORTS = Rule("imports", "archives", 10 * _GIB)  # upload sessions of type import
@@ -74,6 +83,10 @@ USER_IMAGE = Rule("user_image", "images", counts=True)
 TEAM_IMAGE = Rule("team_image", "images", counts=True)
 BOT_ICON = Rule("bot_icon", "images", counts=True)
 TEAM_IMPORT = Rule("team_import", "archives", 2 * _GIB)
+RULES = (
+    ATTACHMENTS, IMPORTS, LICENSE, CERTIFICATES, BRAND_IMAGE, PLUGINS, EMOJI, USER_IMAGE,
+    TEAM_IMAGE, BOT_ICON, TEAM_IMPORT,
+)  # fmt: skip
 
 
 def _takes(name: str, path: str, way: Way, fields: str, rule: Rule) -> Endpoint:

@@ -149,6 +149,25 @@ def unguarded_upload() -> Refusal:
     )
 
 
+def remote_cluster_off() -> Refusal:
+    return Refusal(
+        "gateway.remote_cluster_off",
+        403,
+        "remote_cluster_off",
+        "Files from other Mattermost servers are not accepted here: the upload gateway's "
+        "administrator has not turned it on.",
+    )
+
+
+def not_served() -> Refusal:
+    return Refusal(
+        "gateway.not_served",
+        404,
+        "not_served",
+        "Only files are served at this address. For everything else, use Mattermost's own.",
+    )
+
+
 def client_too_slow() -> Refusal:
     return Refusal(
         "gateway.client_too_slow",

@@ -12,8 +12,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
 
+from gateway.endpoints import ATTACHMENTS, RULES, Rule
 from gateway.units import format_size, parse_duration, parse_size
 
 PREFIX = "GATEWAY_"
@@ -117,6 +126,14 @@ class Settings(BaseModel):
         "127.0.0.1:8067", description="Where `/metrics`, `/healthz` and `/readyz` are served."
     )
     workers: WholeNumber = Field(1, ge=1, le=64, description="Worker processes.")
+    mode: Literal["proxy", "uploads"] = Field(
+        "proxy",
+        description="`proxy` passes on all that has nothing to do with files; `uploads` answers "
+        "404 to all but the addresses of the guard table.",
+    )
+    remote_cluster: Literal["on", "off"] = Field(
+        "off", description="Whether connected Mattermost servers may send files."
+    )
     max_file_size: Size = Field(
         parse_size("100MiB"), description="Largest file, for example `512KiB`, `100MiB`, `2GiB`."
     )
@@ -200,6 +217,42 @@ class Settings(BaseModel):
         """Mattermost's subpath, such as ``/chat``, or the empty string."""
         return urlsplit(self.upstream_url).path.rstrip("/")
 
+    def largest(self, rule: Rule) -> int:
+        """Bytes of the largest file that ``rule`` lets pass."""
+        size: int = getattr(self, size_setting(rule))
+        return size
+
+
+def types_setting(rule: Rule) -> str:
+    """The name of the setting that says which types ``rule`` lets pass."""
+    return _setting(rule, "allowed_types")
+
+
+def size_setting(rule: Rule) -> str:
+    return _setting(rule, "max_file_size")
+
+
+def _setting(rule: Rule, name: str) -> str:
+    return name if rule is ATTACHMENTS else f"{rule.name}_{name}"
+
+
+def _rule_fields() -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for rule in RULES:
+        if rule is not ATTACHMENTS:
+            fields[types_setting(rule)] = (str, Field(rule.types))
+            size = Field(default_factory=_size_of_attachments)
+            fields[size_setting(rule)] = (Size, Field(rule.largest) if rule.largest else size)
+    return fields
+
+
+def _size_of_attachments(validated: dict[str, Any]) -> object:
+    return validated["max_file_size"]
+
+
+AllSettings = create_model("AllSettings", __base__=Settings, **_rule_fields())
+"""The same, and those of each rule of the guard table; all that ``load`` makes are such."""
+
 
 def split_address(address: str) -> tuple[str, int]:
     """``[::1]:80`` → (``::1``, 80)."""
@@ -209,7 +262,7 @@ def split_address(address: str) -> tuple[str, int]:
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in ``environ``. Raises SettingsError with every problem at once."""
-    known = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+    known = {f"{PREFIX}{name.upper()}": name for name in AllSettings.model_fields}
     given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     problems = [
         f"{name} is not a setting{_did_you_mean(name, known)}"
@@ -218,9 +271,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     ]
     values = {known[name]: value for name, value in given.items() if name in known}
     try:
-        settings = Settings.model_validate(values)
+        settings = AllSettings.model_validate(values)
     except ValidationError as error:
-        problems += [_sentence(item) for item in error.errors()]  # type: ignore[arg-type]
+        problems += [
+            _sentence(item)  # type: ignore[arg-type]
+            for item in error.errors()
+            if item["type"] != "default_factory_not_called"  # for want of another setting
+        ]
         raise SettingsError(problems) from None
     if problems:
         raise SettingsError(problems)
@@ -244,13 +301,27 @@ def _sentence(error: dict[str, Any]) -> str:
 
 
 def described() -> list[tuple[str, str, str]]:
-    """(variable, default, meaning) of every setting, in order."""
+    """(variable, default, meaning) of every setting but those of rules, in order."""
     rows = []
     for name, field in Settings.model_fields.items():
         rows.append(
             (f"{PREFIX}{name.upper()}", _shown_default(name, field), field.description or "")
         )
     return rows
+
+
+def described_rules() -> list[tuple[str, str, str, str]]:
+    """(variable, types, variable, size) of every rule but that of attachments."""
+    return [
+        (
+            f"{PREFIX}{types_setting(rule).upper()}",
+            rule.types,
+            f"{PREFIX}{size_setting(rule).upper()}",
+            shown_value("max_file_size", rule.largest) or f"as {PREFIX}MAX_FILE_SIZE",
+        )
+        for rule in RULES
+        if rule is not ATTACHMENTS
+    ]
 
 
 def _shown_default(name: str, field: Any) -> str:
@@ -265,12 +336,12 @@ def _shown_default(name: str, field: Any) -> str:
 
 def default(name: str) -> Any:
     """The default of a setting that has a fixed one."""
-    return Settings.model_fields[name].default
+    return AllSettings.model_fields[name].default
 
 
 def shown_value(name: str, value: object) -> str:
     """A setting's value as one would write it."""
-    if name in ("max_file_size", "spool_limit"):
+    if name.endswith(("max_file_size", "spool_limit")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
     if isinstance(value, float):
         return f"{value:g}s"

@@ -18,11 +18,12 @@ class Outcome(StrEnum):
 
 
 class CredentialKind(StrEnum):
-    """Where a Mattermost session token was found."""
+    """Where a Mattermost session token was found; or that it is another Mattermost's."""
 
     COOKIE = "cookie"
     HEADER = "header"
     QUERY = "query"
+    SERVER = "server"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Credential:
 
     kind: CredentialKind
     token: str = field(repr=False)
+    remote_id: str = ""
+    """Who another Mattermost says it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,17 @@
 
 import pytest
 
-from gateway.endpoints import ENDPOINTS, FILES, Endpoint, GuardTable, looks_like_a_row
+from gateway.endpoints import (
+    ENDPOINTS,
+    FILES,
+    IMPORTS,
+    RULES,
+    Endpoint,
+    GuardTable,
+    Way,
+    looks_like_a_row,
+)
+from tests.support.endpoints_page import PAGE, page
 
 ID = "miwzupsyt4cbmusff1hkbb8cyw"
 TAKING = [row for row in ENDPOINTS if row.rule is not None]
@@ -61,3 +71,15 @@ def test_names_are_fit_for_labels_and_settings() -> None:
     for row in ENDPOINTS:
         assert row.name.replace("_", "").isalpha()
         assert row.name.islower()
+
+
+def test_the_page_is_made_from_the_table() -> None:
+    """``./scripts/endpoints`` writes it."""
+    assert PAGE.read_text() == page()
+
+
+def test_each_way_and_rule_is_in_use() -> None:
+    assert {row.way for row in ENDPOINTS} == set(Way)
+    rules = {row.rule for row in ENDPOINTS if row.rule is not None}
+    assert rules | {IMPORTS} == set(RULES)
+    assert len({rule.name for rule in RULES}) == len(RULES)

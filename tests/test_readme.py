@@ -29,7 +29,7 @@ from gateway.metrics import families
 from gateway.policy.extensions import DEFAULT_DENIED_EXTENSIONS
 from gateway.policy.groups import Group
 from gateway.refusals import Refusal
-from gateway.settings import described
+from gateway.settings import PREFIX, AllSettings, described, described_rules
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
 from tests.support.wire import Client, Wire, field, file_part, form_body
@@ -83,9 +83,14 @@ def test_settings() -> None:
     assert shown == described()
 
 
+def test_rules() -> None:
+    shown = [tuple(cell.replace("`", "") for cell in row[:4]) for row in tables("rules")]
+    assert shown == described_rules()
+
+
 @pytest.mark.parametrize("text", TEXTS, ids=lambda file: file.name)
 def test_settings_that_are_mentioned_exist(text: Path) -> None:
-    known = {name for name, _, _ in described()}
+    known = {f"{PREFIX}{name.upper()}" for name in AllSettings.model_fields}
     assert set(re.findall(r"GATEWAY_[A-Z_]*[A-Z]", text.read_text())) <= known
 
 
@@ -412,7 +417,8 @@ def test_behind_nginx(mattermost: StandInProcess, tmp_path: Path) -> None:
         response = client.raw("a.bin", bytes(21 * 2**20))
         assert (response.status, response.json()["id"]) == (413, "gateway.file_too_large")
 
-        for method, path in (("GET", "/api/v4/websocket"), ("POST", "/api/v4/emoji")):
+        unguarded = ("POST", "/plugins/com.example.wiki/upload")
+        for method, path in (("GET", "/api/v4/websocket"), unguarded):
             with Wire(address) as wire:
                 body = form_body(file_part("a.png", b"x"))
                 form = ("Content-Type", "multipart/form-data; boundary=XboundaryX")

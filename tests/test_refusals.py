@@ -74,6 +74,8 @@ def test_statuses_are_in_their_places() -> None:
         "malformed_request": 400,
         "ambiguous_request": 400,
         "unguarded_upload": 403,
+        "remote_cluster_off": 403,
+        "not_served": 404,
         "client_too_slow": 408,
         "upstream_unreachable": 503,
         "upstream_failed": 502,

@@ -5,15 +5,20 @@ from pathlib import Path
 
 import pytest
 
+from gateway.endpoints import ATTACHMENTS, RULES, Rule
 from gateway.settings import (
     PREFIX,
+    AllSettings,
     Settings,
     SettingsError,
     default_state_folder,
     described,
+    described_rules,
     load,
     shown_value,
+    size_setting,
     split_address,
+    types_setting,
 )
 
 URL = "http://mattermost:8065"
@@ -62,7 +67,12 @@ def test_all_problems_are_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("max_filesize", "MAX_FILE_SIZE"), ("worker", "WORKERS"), ("upstream", "UPSTREAM_URL")],
+    [
+        ("max_filesize", "MAX_FILE_SIZE"),
+        ("worker", "WORKERS"),
+        ("upstream", "UPSTREAM_URL"),
+        ("emojis_max_file_size", "EMOJI_MAX_FILE_SIZE"),
+    ],
 )
 def test_a_name_that_is_nearly_one(name: str, meant: str) -> None:
     (problem,) = problems(**{name: "1"})
@@ -79,6 +89,10 @@ def test_a_name_that_is_none() -> None:
         ("max_file_size", "512KiB", 512 * 1024),
         ("max_file_size", "1", 1),
         ("spool_limit", "1.5GB", 1_500_000_000),
+        ("plugins_max_file_size", "1GiB", 2**30),
+        ("emoji_allowed_types", "image/png", "image/png"),
+        ("mode", "uploads", "uploads"),
+        ("remote_cluster", "on", "on"),
         ("ledger_lease", "500ms", 0.5),
         ("session_ttl", "5m", 300.0),
         ("client_timeout", "30", 30.0),
@@ -112,6 +126,10 @@ def test_a_value(name: str, value: str, expected: object) -> None:
         ("max_file_size", "-1", "a size such as"),
         ("max_file_size", "", "a size such as"),
         ("spool_limit", "1XB", "a size such as"),
+        ("emoji_max_file_size", "0", "greater than or equal to 1"),
+        ("bot_icon_max_file_size", "large", "a size such as"),
+        ("mode", "sidecar", "'proxy' or 'uploads'"),
+        ("remote_cluster", "yes", "'on' or 'off'"),
         ("session_ttl", "soon", "a duration such as"),
         ("session_ttl", "0s", "greater than 0"),
         ("workers", "0", "greater than or equal to 1"),
@@ -231,7 +249,7 @@ def test_a_value_as_one_would_write_it(name: str, shown: str) -> None:
 def test_what_is_shown_can_be_set() -> None:
     """Each shown value means what it was shown for."""
     settings = loaded(trusted_proxies="10.0.0.0/8,fd00::/8", max_file_size="1536KiB")
-    shown = {name: shown_value(name, getattr(settings, name)) for name in Settings.model_fields}
+    shown = {name: shown_value(name, getattr(settings, name)) for name in AllSettings.model_fields}
     again = loaded(**{name: value for name, value in shown.items() if value})
     assert again == settings
 
@@ -245,3 +263,45 @@ def test_every_setting_is_described() -> None:
         assert default, name
         assert meaning.endswith("."), name
         assert meaning[0].isupper() or meaning[0] == "`", name
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_each_rule_has_settings_of_its_own(rule: Rule) -> None:
+    settings = loaded()
+    assert getattr(settings, types_setting(rule)) == rule.types
+    assert settings.largest(rule) == (rule.largest or 100 * 2**20)
+    settings = loaded(**{types_setting(rule): "video/*", size_setting(rule): "7MiB"})
+    assert (getattr(settings, types_setting(rule)), settings.largest(rule)) == (
+        "video/*",
+        7 * 2**20,
+    )
+    others = [other for other in RULES if other is not rule]
+    assert all(getattr(settings, types_setting(other)) == other.types for other in others)
+
+
+def test_a_rule_without_a_size_has_that_of_attachments() -> None:
+    settings = loaded(max_file_size="3MiB", team_image_max_file_size="1MiB")
+    sizes = {rule.name: settings.largest(rule) // 2**20 for rule in RULES if not rule.largest}
+    assert sizes == {
+        "attachments": 3,
+        "brand_image": 3,
+        "user_image": 3,
+        "team_image": 1,
+        "bot_icon": 3,
+    }
+
+
+def test_a_size_that_cannot_be_used_is_told_once() -> None:
+    """Though several rules would have the same."""
+    assert len(problems(max_file_size="large")) == 1
+
+
+def test_every_setting_of_a_rule_is_described() -> None:
+    """In the order of the rules, after all others."""
+    names = [name for row in described_rules() for name in (row[0], row[2])]
+    rest = list(AllSettings.model_fields)[len(Settings.model_fields) :]
+    assert names == [f"{PREFIX}{name.upper()}" for name in rest]
+    assert (types_setting(ATTACHMENTS), size_setting(ATTACHMENTS)) == (
+        "allowed_types",
+        "max_file_size",
+    )

@@ -16,19 +16,21 @@ from gateway.edge.passthrough import Passthrough
 from gateway.edge.paths import canonical
 from gateway.edge.protocol import MALFORMED, POUR
 from gateway.edge.responder import Responder
-from gateway.endpoints import FILES, Endpoint, GuardTable
-from gateway.identity.credentials import csrf_passes, find_credential
+from gateway.endpoints import FILES, Endpoint, GuardTable, Way
+from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
 from gateway.refusals import (
     Refusal,
     Refused,
     ambiguous_request,
     internal_error,
     malformed_request,
+    not_served,
     unguarded_upload,
 )
 from gateway.upload.delivery import judged_by_mattermost
 from gateway.upload.request import Answer, ClientGone, UploadRequest
 from gateway.upload.story import Uploads
+from gateway.upload.whole_form import WholeForms
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.mattermost import Mattermost
 
@@ -43,18 +45,23 @@ class GatewayApp:
         self,
         *,
         uploads: Uploads,
+        whole_forms: WholeForms,
         passthrough: Passthrough,
         mattermost: Mattermost,
         origins: Origins,
         accountant: Accountant,
+        serve_rest: bool = True,
     ) -> None:
+        """``serve_rest``: whether requests that have nothing to do with files pass."""
         self._uploads = uploads
+        self._whole_forms = whole_forms
         self._passthrough = passthrough
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
         self._guard_table = GuardTable(mattermost.subpath)
         self._origins = origins
         self._accountant = accountant
+        self._serve_rest = serve_rest
 
     async def __call__(
         self,
@@ -143,13 +150,15 @@ class GatewayApp:
             path = canonical(path)
             endpoint = self._guard_table.find(path)
         query = scope["query_string"]
+        if endpoint is None and not self._serve_rest:
+            raise Refused(not_served())
         account.endpoint = "passthrough" if endpoint is None else endpoint.name
         if endpoint is not None and endpoint.rule is not None and method == endpoint.method:
             request = self._upload_request(query, headers, origin, body)
             if endpoint is FILES:
                 answer = await self._uploads.upload(request, account)
             else:
-                answer = await self._take_file(endpoint, request, account)
+                answer = await self._take_file(endpoint, path, headers, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
             await responder.answer(answer)
@@ -159,10 +168,20 @@ class GatewayApp:
         )
 
     async def _take_file(
-        self, endpoint: Endpoint, request: UploadRequest, account: Account
+        self,
+        endpoint: Endpoint,
+        path: bytes,
+        headers: Mapping[bytes, bytes],
+        request: UploadRequest,
+        account: Account,
     ) -> Answer:
         """The story of a row is told by how its files travel."""
         match endpoint.way:
+            case Way.FORM | Way.PEM_FORM:
+                return await self._whole_forms.upload(endpoint, path, request, account)
+            case Way.SERVER_FORM | Way.SERVER_UPLOAD:
+                request = request._replace(credential=find_server_credential(headers))
+                return await self._whole_forms.upload(endpoint, path, request, account)
             case _:
                 raise Refused(unguarded_upload())
 

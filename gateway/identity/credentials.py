@@ -37,6 +37,15 @@ def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential 
     return None
 
 
+def find_server_credential(headers: Mapping[bytes, bytes]) -> Credential | None:
+    """That of another Mattermost, which is told from a user by these headers."""
+    remote_id = headers.get(b"x-remotecluster-id", b"").decode("latin-1")
+    token = headers.get(b"x-remotecluster-token", b"").decode("latin-1")
+    if not remote_id or not token:
+        return None
+    return Credential(CredentialKind.SERVER, token, remote_id)
+
+
 def csrf_passes(credential: Credential, headers: Mapping[bytes, bytes]) -> bool:
     """Whether a request that changes something may go on to Mattermost with ``credential``.
 

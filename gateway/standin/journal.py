@@ -39,6 +39,8 @@ class Entry:
     status: int | None = None
     files: list["ReceivedFile"] = field(default_factory=list)
     """What a form that is read whole brought, kept by Mattermost or not."""
+    values: dict[str, list[str]] = field(default_factory=dict)
+    """The other fields of such a form."""
 
     def note_file(self, form_field: str, name: str, content: bytes) -> None:
         digest = hashlib.sha256(content).hexdigest()
@@ -52,6 +54,7 @@ class Entry:
             "body_bytes": self.body_bytes,
             "status": self.status,
             "files": [asdict(file) for file in self.files],
+            "values": self.values,
         }
 
 

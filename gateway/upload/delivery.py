@@ -31,12 +31,14 @@ from gateway.refusals import (
     ledger_unavailable,
     quota_exceeded,
 )
-from gateway.upload.request import Answer, Caller, ClientGone, FileTarget, Source
+from gateway.upload.request import Answer, Caller, ClientGone, FileTarget, RowTarget, Source
 from gateway.upstream.connection import Broken, RawHeaders, Response, UpstreamError
 from gateway.upstream.exchange import Content, Exchange
 from gateway.upstream.mattermost import Mattermost
 from gateway.values import CredentialKind, Outcome
 
+FORM_ROOM = 64 * 1024
+"""Bytes that a form which Mattermost reads whole may have beside its files."""
 _ANSWER_LIMIT = 1024 * 1024
 _RETRY_LEDGER_AFTER = 5
 
@@ -56,7 +58,7 @@ _NOT_PASSED_ON = frozenset(
 class IncomingFile(NamedTuple):
     """A file about to be received."""
 
-    target: FileTarget
+    target: FileTarget | RowTarget
     source: Source
     size: int | None
     """Bytes, where the request tells exactly."""
@@ -110,6 +112,48 @@ class WaitingFile:
     in_memory: int
     """Bytes."""
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.ready.at_most
+
+    async def read(self) -> bytes:
+        """The next piece of the content, empty at its end. Raises Refused."""
+        return await self.ready.content.rest() if self.ready.content.rest else b""
+
+
+class Together:
+    """Files of one form, which share its fate: at the end each is put into the account."""
+
+    __slots__ = ("_account", "files")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.files: list[WaitingFile] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def in_memory(self) -> int:
+        """Bytes."""
+        return sum(file.in_memory for file in self.files)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for file in self.files:
+            accounted = _Accounted(file.facts, self._account, closing=True)
+            accounted.__exit__(kind, error, traceback)
+
 
 class Held:
     """Spools to be closed at the end; an ExitStack costs more than most uploads need."""
@@ -155,6 +199,11 @@ class Delivery:
         self._count_exchange = count_exchange
         self._now = now
 
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest file that may pass."""
+        return self._policy.max_file_size
+
     async def deliver(self, caller: Caller, file: IncomingFile, account: Account) -> Answer:
         """Mattermost's answer to ``file``, whose outcome is added to ``account``.
 
@@ -196,6 +245,35 @@ class Delivery:
                 caller, waiting.file, waiting.ready, held, account
             )
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
+
+    async def deliver_form(
+        self,
+        caller: Caller,
+        form: IncomingFile,
+        content: Content,
+        together: Together,
+        held: Held,
+        account: Account,
+    ) -> Answer:
+        """Mattermost's answer to ``content``, a form with the files that are ``together``.
+
+        ``form`` stands for all of them. Raises as ``deliver`` does.
+        """
+        whole = _Facts(form.target.name, together.size)
+        ready = _Ready(content, together.size, together.size)
+        ready, reservation = await self._reserve(caller, form, ready, held, account)
+        answer = await self._forward(caller, form.target, ready, reservation, whole, account)
+        for file in together.files:
+            file.facts.outcome, file.facts.reason = whole.outcome, whole.reason
+        return answer
+
+    def judge_form(self, name: str, length: int | None, account: Account) -> None:
+        """Raises Refused if the file, for now called ``name``, in a form of ``length`` bytes is
+        too large for certain."""
+        limit = self._policy.max_file_size
+        if length is not None and length > limit + FORM_ROOM:
+            with _Accounted(_Facts(name, None), account, closing=False):
+                raise Refused(file_too_large(name, None, limit))
 
     async def _receive_head(self, file: IncomingFile, facts: _Facts, account: Account) -> bytes:
         self._judge_declaration(file.target.name, file.size)
@@ -282,7 +360,7 @@ class Delivery:
     async def _forward(
         self,
         caller: Caller,
-        target: FileTarget,
+        target: FileTarget | RowTarget,
         ready: _Ready,
         reservation: Reservation | None,
         facts: _Facts,
@@ -320,7 +398,9 @@ class Delivery:
             # The file's fate is decided; the ledger books it as soon as it can.
             account.detail = f"settle: {error}"
 
-    def _request_target(self, caller: Caller, target: FileTarget) -> bytes:
+    def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:
+        if isinstance(target, RowTarget):
+            return target.request_target
         query = f"channel_id={target.channel_id}&filename={quote(target.name, safe='')}"
         if target.client_id:
             query += f"&client_id={quote(target.client_id, safe='')}"

@@ -66,8 +66,15 @@ class Answer(NamedTuple):
 
 
 class FileTarget(NamedTuple):
-    """Where a file goes: the parameters of Mattermost's raw upload."""
+    """Where an attachment goes: the parameters of Mattermost's raw upload."""
 
     channel_id: str
     name: str
     client_id: str
+
+
+class RowTarget(NamedTuple):
+    """Where another file goes: to the address of its request, with the query as it came."""
+
+    name: str
+    request_target: bytes

@@ -72,6 +72,26 @@ class Mattermost:
             raise Broken(f"users/me answered {response.status_code}")
         return _identity(response)
 
+    async def knows_server(self, credential: Credential, headers: RawHeaders) -> bool:
+        """Whether ``credential`` is that of a connected Mattermost. Raises UpstreamError.
+
+        Asked with an empty frame, which Mattermost refuses without doing anything: with 401 to
+        a stranger, otherwise to a server that it knows.
+        """
+        exchange = self.exchange(
+            b"POST",
+            f"{self.subpath}/api/v4/remotecluster/ping".encode(),
+            header_lines([*headers, *credential_headers(credential)]),
+            Content(b"{}", None, 2),
+            safe=True,
+        )
+        try:
+            response = await exchange.send()
+            await response.read(_ANSWER_LIMIT, self.timeout)
+        finally:
+            exchange.close()
+        return response.status != 401
+
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""
         response = await self._get("system/ping", [])
@@ -104,6 +124,9 @@ def credential_headers(credential: Credential) -> RawHeaders:
             return [(b"cookie", b"MMAUTHTOKEN=" + token)]
         case CredentialKind.QUERY:
             return []
+        case CredentialKind.SERVER:
+            remote_id = credential.remote_id.encode("latin-1")
+            return [(b"x-remotecluster-id", remote_id), (b"x-remotecluster-token", token)]
 
 
 def _is_well(response: httpx.Response) -> bool:

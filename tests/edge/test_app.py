@@ -18,6 +18,7 @@ from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refused, ledger_unavailable
 from gateway.upload.request import Answer, UploadRequest
 from gateway.upload.story import Uploads
+from gateway.upload.whole_form import WholeForms
 from gateway.upstream.connection import TimedOut
 from gateway.upstream.mattermost import Mattermost
 from tests.edge.support import Client, serving
@@ -42,6 +43,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
     with path.open("w") as file:
         app = GatewayApp(
             uploads=cast(Uploads, Story(behave)),
+            whole_forms=cast(WholeForms, Story(behave)),
             passthrough=Passthrough(mattermost),
             mattermost=mattermost,
             origins=Origins([]),

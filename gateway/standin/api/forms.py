@@ -35,6 +35,7 @@ async def parse_multipart_form(context: Context, max_memory: int) -> Form:
     for name, files in form.files.items():
         for file in files:
             request.entry.note_file(name, file.name, file.content)
+    request.entry.values.update(form.values)
     return form
 
 

@@ -1,0 +1,173 @@
+"""The story of a file for any other row of the guard table: a picture, a certificate, a plugin.
+
+Mattermost reads these forms whole, so the gateway does too: it judges every file, and only then
+sends a form of its own, with the same parts in the same order.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.accounting import Account, Stage
+from gateway.body.content_type import form_boundary
+from gateway.body.filename import stored_name
+from gateway.body.form_writer import FormWriter
+from gateway.body.spool import BLOCK_BYTES
+from gateway.endpoints import FROM_SERVERS, Endpoint, Way
+from gateway.identity.sessions import Sessions
+from gateway.refusals import (
+    Refused,
+    ambiguous_request,
+    file_too_large,
+    remote_cluster_off,
+    session_expired,
+    unguarded_upload,
+)
+from gateway.upload.delivery import FORM_ROOM, Delivery, Held, IncomingFile, Together
+from gateway.upload.describe import parse_query
+from gateway.upload.form import Field, FilePart, Form
+from gateway.upload.identify import ANY_FILE, head, identify
+from gateway.upload.request import Answer, Caller, RawHeaders, RowTarget, UploadRequest
+from gateway.upstream.exchange import Content
+from gateway.values import Credential, Identity
+
+KnowsServer = Callable[[Credential, RawHeaders], Awaitable[bool]]
+"""Asks Mattermost whether another one is connected to it; raises UpstreamError."""
+
+_PEM = b"application/x-pem-file"
+_MOST_FILES = 10
+"""In one form. Mattermost takes the first of its field, and overlooks the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Upload:
+    """A request whose sender is known."""
+
+    endpoint: Endpoint
+    delivery: Delivery
+    target: RowTarget
+    caller: Caller
+    request: UploadRequest
+    account: Account
+
+    def caller_of(self, content_type: bytes) -> Caller:
+        """The caller as the sender of a body of this type."""
+        lines = head(self.request, self.caller.credential, content_type)
+        return self.caller._replace(head=lines)
+
+    def whole(self, size: int | None) -> IncomingFile:
+        """All that is sent, as one file of ``size`` bytes."""
+        return IncomingFile(self.target, self.request.body, size, size)
+
+
+class WholeForms:
+    """Tells the story of each such upload."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        deliveries: Mapping[str, Delivery],
+        knows_server: KnowsServer | None,
+    ) -> None:
+        """``deliveries`` has one for each row, by its name; ``knows_server`` is None where other
+        servers may not send files."""
+        self._sessions = sessions
+        self._deliveries = deliveries
+        self._knows_server = knows_server
+
+    async def upload(
+        self, endpoint: Endpoint, path: bytes, request: UploadRequest, account: Account
+    ) -> Answer:
+        """The answer to ``request`` for ``path``. Raises Refused, UpstreamError and ClientGone."""
+        account.enter(Stage.IDENTIFY)
+        caller = await self._identify(endpoint, request, account)
+        account.enter(Stage.RECEIVE)
+        parse_query(request.query)
+        boundary = form_boundary(request.content_types)
+        request_target = path + (b"?" + request.query if request.query else b"")
+        target = RowTarget(endpoint.name, request_target)
+        delivery = self._deliveries[endpoint.name]
+        upload = _Upload(endpoint, delivery, target, caller, request, account)
+        answer = await (_send_body(upload) if boundary is None else _send_form(upload, boundary))
+        if answer.status == 401:
+            self._sessions.forget(caller.credential)
+        return answer
+
+    async def _identify(
+        self, endpoint: Endpoint, request: UploadRequest, account: Account
+    ) -> Caller:
+        if endpoint.way in FROM_SERVERS:
+            return await self._identify_server(request)
+        caller = await identify(self._sessions, request)
+        account.user_id = caller.identity.user_id
+        return caller
+
+    async def _identify_server(self, request: UploadRequest) -> Caller:
+        if self._knows_server is None:
+            raise Refused(remote_cluster_off())
+        credential = request.credential
+        if credential is None or not await self._knows_server(credential, request.forwarded):
+            raise Refused(session_expired())
+        server = Identity(credential.remote_id, credential.remote_id, frozenset())
+        return Caller(server, credential, b"")
+
+
+async def _send_body(upload: _Upload) -> Answer:
+    """What is no form is a file at two addresses, and nothing that Mattermost takes at others."""
+    content_type = b"".join(upload.request.content_types)
+    if upload.endpoint.way is Way.SERVER_UPLOAD:
+        content_type = ANY_FILE
+    elif upload.endpoint.way is not Way.PEM_FORM or _media_type(content_type) != _PEM:
+        return await _send_nothing(upload, content_type)
+    file = upload.whole(upload.request.content_length)
+    return await upload.delivery.deliver(upload.caller_of(content_type), file, upload.account)
+
+
+async def _send_nothing(upload: _Upload, content_type: bytes) -> Answer:
+    """Mattermost says what it misses, without getting any of the body."""
+    caller, account = upload.caller_of(content_type), upload.account
+    with Held() as held, Together(account) as no_files:
+        return await upload.delivery.deliver_form(
+            caller, upload.whole(0), Content(), no_files, held, account
+        )
+
+
+async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
+    request, account = upload.request, upload.account
+    if upload.endpoint.way is Way.SERVER_UPLOAD:
+        raise Refused(unguarded_upload())  # no Mattermost sends such a form
+    upload.delivery.judge_form(upload.endpoint.fields[0], request.content_length, account)
+    form = Form(boundary, request.body, request.content_length)
+    writer = FormWriter()
+    with Held() as held, Together(account) as together:
+        while (part := await form.next_part()) is not None:
+            if isinstance(part, Field):
+                writer.add_value(part.name, part.value)
+            else:
+                await _receive(upload, part, writer, together, held)
+            if writer.length - together.size > FORM_ROOM:
+                raise Refused(ambiguous_request("the form’s fields are longer than 64 KiB."))
+        writer.end()
+        content = Content(b"", writer.read, writer.length)
+        caller, whole = upload.caller_of(writer.content_type), upload.whole(together.size)
+        return await upload.delivery.deliver_form(caller, whole, content, together, held, account)
+
+
+async def _receive(
+    upload: _Upload, part: FilePart, writer: FormWriter, together: Together, held: Held
+) -> None:
+    """Receive and judge a file. The files of a form may be as large as one, together."""
+    if len(together.files) == _MOST_FILES:
+        raise Refused(ambiguous_request(f"the form has more than {_MOST_FILES} files."))
+    name, delivery = stored_name(part.filename), upload.delivery
+    file = IncomingFile(RowTarget(name, b""), part, None, None)
+    memory = BLOCK_BYTES - together.in_memory
+    waiting = await delivery.receive(file, held, memory, upload.account)
+    together.files.append(waiting)
+    if together.size > delivery.largest:
+        raise Refused(file_too_large(name, None, delivery.largest))
+    writer.add_file(part.field, name, waiting.read, waiting.size)
+
+
+def _media_type(content_type: bytes) -> bytes:
+    return content_type.partition(b";")[0].strip(b" \t").lower()

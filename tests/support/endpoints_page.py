@@ -1,0 +1,130 @@
+"""``docs/endpoints.md``, made from the guard table: ``./scripts/endpoints`` writes it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gateway.endpoints import (
+    ATTACHMENTS,
+    ENDPOINTS,
+    FROM_SERVERS,
+    IMPORTS,
+    RULES,
+    Endpoint,
+    Rule,
+    Way,
+)
+from gateway.settings import PREFIX, shown_value, size_setting, types_setting
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "endpoints.md"
+
+WAYS = {
+    Way.ATTACHMENTS: "the file, or a form with files",
+    Way.DECLARATION: "JSON that announces a file",
+    Way.CHUNK: "a piece of a file, or a form with it",
+    Way.FORM: "a form",
+    Way.PEM_FORM: "a form, or the file as `application/x-pem-file`",
+    Way.SERVER_UPLOAD: "the file",
+    Way.SERVER_FORM: "a form",
+}
+
+TEXT = """\
+# Where files come in and go out
+
+*`./scripts/endpoints` makes this page from [the guard table](../gateway/endpoints.py).*
+
+## Files that come in
+
+Each of these requests is authenticated before its body is read, and every file in it is judged by
+the rule before any of it reaches Mattermost. The name is that of the label `endpoint` in metrics
+and logs.
+
+{takes}
+
+- Resumable uploads (`uploads`, `upload_data`) are refused for now, with
+  `403 gateway.unguarded_upload`.
+- A form is read once, strictly, and the gateway writes one of its own for Mattermost: the same
+  parts in the same order, but no byte of the framing that the client chose. All files in a form
+  are judged, whatever their fields are called. Together they may be as large as one.
+- What is not a form where one is wanted goes to Mattermost without its body, and Mattermost says
+  what it misses.
+- From other servers: connected Mattermost servers have credentials of their own. Unless
+  `GATEWAY_REMOTE_CLUSTER` is `on`, they are refused with `403 gateway.remote_cluster_off`.
+- GET, HEAD, OPTIONS and DELETE requests at these addresses carry no file. They pass under the
+  same name. Any other method is refused with `403 gateway.unguarded_upload`.
+
+## Rules
+
+`GATEWAY_DENIED_TYPES`, `GATEWAY_DENIED_EXTENSIONS` and `GATEWAY_EXTENSION_AGREEMENT` hold for all
+of them.
+
+{rules}
+
+## Files that go out
+
+They pass as Mattermost sends them, ranges and conditional requests included, and are measured by
+name.
+
+{gives}
+
+## Everything else
+
+- A request that ends in one of the paths above, but in another subpath than that of
+  `GATEWAY_UPSTREAM_URL`, is refused with `403 gateway.unguarded_upload`, if its method could
+  carry a file.
+- So is every form with files (`multipart/…`) for an address that is not in the table: a plugin's
+  own upload, a webhook.
+- All other requests pass unchanged. With `GATEWAY_MODE=uploads` they are answered with
+  `404 gateway.not_served`.
+- `POST /api/v4/plugins/install_from_url` and `POST /api/v4/plugins/marketplace` carry no file:
+  Mattermost fetches the plugin itself. To close these ways, switch them off in Mattermost.
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def variable(setting: str) -> str:
+    return f"`{PREFIX}{setting.upper()}`"
+
+
+def taking(row: Endpoint) -> list[str]:
+    assert row.rule is not None
+    rule = row.rule.name
+    if row.way is Way.DECLARATION:
+        rule += f", {IMPORTS.name}"
+    form = ", ".join(f"`{name}`" for name in row.fields)
+    body = WAYS[row.way] + (f" ({form})" if form else "")
+    if row.way in FROM_SERVERS:
+        body += ", from another server"
+    counted = "yes" if row.counts else "no"
+    return [f"`{row.method} {row.path}`", f"`{row.name}`", body, rule, counted]
+
+
+def ruling(rule: Rule) -> list[str]:
+    size = shown_value("max_file_size", rule.largest)
+    if not size:
+        size = "100MiB" if rule is ATTACHMENTS else f"that of {variable('max_file_size')}"
+    return [
+        rule.name,
+        variable(types_setting(rule)),
+        f"`{rule.types}`",
+        variable(size_setting(rule)),
+        size,
+    ]
+
+
+def page() -> str:
+    takes = [taking(row) for row in ENDPOINTS if row.rule is not None]
+    gives = [[f"`{r.method} {r.path}`", f"`{r.name}`"] for r in ENDPOINTS if r.rule is None]
+    return TEXT.format(
+        takes=table(("endpoint", "name", "body", "rule", "counts against quotas"), takes),
+        rules=table(("rule", "types", "default", "largest file", "default"), map(ruling, RULES)),
+        gives=table(("endpoint", "name"), gives),
+    )
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
