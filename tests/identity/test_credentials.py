@@ -2,10 +2,15 @@
 
 import pytest
 
-from gateway.identity.credentials import csrf_passes, find_credential
+from gateway.identity.credentials import (
+    csrf_passes,
+    find_credential,
+    find_server_credential,
+)
 from gateway.values import Credential, CredentialKind
 
 HEADER, COOKIE, QUERY = CredentialKind.HEADER, CredentialKind.COOKIE, CredentialKind.QUERY
+SERVER = CredentialKind.SERVER
 
 
 @pytest.mark.parametrize(
@@ -84,12 +89,34 @@ def test_bytes_beyond_ascii_are_kept_as_they_are() -> None:
         (COOKIE, {b"origin": b"https://chat.example"}, False),
         (HEADER, {}, True),
         (QUERY, {}, True),
+        (SERVER, {}, True),
     ],
 )
 def test_only_a_cookie_needs_protection_against_forgery(
     kind: CredentialKind, headers: dict[bytes, bytes], *, passes: bool
 ) -> None:
     assert csrf_passes(Credential(kind, "abc"), headers) is passes
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({b"x-remotecluster-id": b"id"}, None),
+        ({b"x-remotecluster-token": b"abc"}, None),
+        ({b"x-remotecluster-id": b"", b"x-remotecluster-token": b"abc"}, None),
+        ({b"x-remotecluster-id": b"id", b"x-remotecluster-token": b""}, None),
+        ({b"authorization": b"Bearer abc", b"x-remotecluster-id": b"id"}, None),
+        (
+            {b"x-remotecluster-id": b"id", b"x-remotecluster-token": b"abc"},
+            Credential(SERVER, "abc", "id"),
+        ),
+    ],
+)
+def test_another_server_says_who_it_is(
+    headers: dict[bytes, bytes], expected: Credential | None
+) -> None:
+    assert find_server_credential(headers) == expected
 
 
 def test_a_credential_does_not_show_its_token() -> None:

@@ -152,6 +152,25 @@ def test_a_file_that_is_spooled_for_its_channel(client: Client, gateway: Gateway
     assert grown.bytes < BOUND
 
 
+def test_a_form_that_is_received_whole(gateway: GatewayProcess, mattermost: StandInProcess) -> None:
+    before, _, after = form_body(file_part("p.tar.gz", b"<here>", name="plugin")).partition(
+        b"<here>"
+    )
+    admin = Client(gateway.address, mattermost.admin_token, mattermost.channel_id)
+    size = 128 * MIB
+    with growth(gateway.pid) as grown, Wire(admin.address, timeout=60) as wire:
+        length = len(before) + size + len(after)
+        wire.send_head("POST", "/api/v4/plugins", form_head(admin, length))
+        wire.send(before + b"\x1f\x8b\x08\0".ljust(MIB, b"\0"))
+        send_blocks(wire, size - MIB)
+        wire.send(after)
+        # It is no plugin, as Mattermost finds out.
+        assert wire.response().json()["id"] == "app.plugin.extract.app_error"
+    (upload,) = mattermost.state()["uploads"]
+    assert [file["size"] for file in upload["files"]] == [size]
+    assert grown.bytes < BOUND
+
+
 def test_many_files_that_wait_for_their_channel(client: Client, gateway: GatewayProcess) -> None:
     parts = [file_part(f"{number}.bin", BLOCK[:500_000]) for number in range(80)]
     with growth(gateway.pid) as grown:

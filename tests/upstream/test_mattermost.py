@@ -63,6 +63,45 @@ async def test_the_question_about_a_credential(
         assert request.header(name) == headers.get(name)
 
 
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (answer(400, {"id": "api.remote_cluster.invalid_id.app_error"}), True),
+        (answer(401, {"id": "api.context.session_expired.app_error"}), False),
+        (answer(501, {"id": "api.remote_cluster.service_not_enabled.app_error"}), True),
+    ],
+)
+async def test_the_question_about_a_server(given: bytes, *, known: bool) -> None:
+    """An empty frame, with which Mattermost does nothing."""
+    requests: list[tuple[Request, bytes]] = []
+
+    async def serve(visitor: Visitor) -> None:
+        request = await visitor.head()
+        requests.append((request, await visitor.reader.readexactly(2)))
+        await visitor.send(given)
+
+    credential = Credential(CredentialKind.SERVER, "secret", "remote1")
+    async with upstream(serve, subpath="/chat", timeout=0.5) as server:
+        assert await server.mattermost.knows_server(credential, [(b"host", b"x")]) is known
+    ((request, body),) = requests
+    assert request.line == "POST /chat/api/v4/remotecluster/ping HTTP/1.1"
+    assert (request.header("content-length"), body) == ("2", b"{}")
+    assert request.header("x-remotecluster-id") == "remote1"
+    assert request.header("x-remotecluster-token") == "secret"
+    assert request.header("host") == "x"
+
+
+async def test_nobody_can_say_whether_a_server_is_known() -> None:
+    async def serve(visitor: Visitor) -> None:
+        await visitor.head()
+        await visitor.send(b"nonsense\r\n\r\n")
+
+    credential = Credential(CredentialKind.SERVER, "secret", "remote1")
+    async with upstream(serve, timeout=0.5) as server:
+        with pytest.raises(Broken):
+            await server.mattermost.knows_server(credential, [])
+
+
 async def test_a_user() -> None:
     identity, _ = await me(answer(200, USER))
     assert identity == Identity("u1", "alice", frozenset({"system_user", "system_admin"}))
