@@ -15,7 +15,7 @@ from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
 from gateway.endpoints import ENDPOINTS, FILES, RULES, Rule
-from gateway.identity.sessions import Sessions
+from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota, parse_quotas
 from gateway.ledger.sqlite import SQLiteLedger
@@ -134,18 +134,22 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
     accountant = Accountant(Metrics(cells), parts.log)
     metrics = accountant.metrics
     spools = SpoolArea(settings.spool_dir or Path(tempfile.gettempdir()), settings.spool_limit)
-    sessions = Sessions(
-        mattermost.me,
-        ttl=settings.session_ttl,
-        negative_ttl=settings.session_negative_ttl,
-        size=settings.session_cache_size,
-        count=metrics.session,
-    )
+
+    def sessions_of(ask: Ask) -> Sessions:
+        return Sessions(
+            ask,
+            ttl=settings.session_ttl,
+            negative_ttl=settings.session_negative_ttl,
+            size=settings.session_cache_size,
+            count=metrics.session,
+        )
+
+    sessions = sessions_of(mattermost.me)
     deliveries = _deliveries(parts, spools, metrics.exchange)
     whole_forms = WholeForms(
         sessions=sessions,
+        servers=sessions_of(mattermost.server) if settings.remote_cluster == "on" else None,
         deliveries=deliveries,
-        knows_server=mattermost.knows_server if settings.remote_cluster == "on" else None,
     )
     app = GatewayApp(
         uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),

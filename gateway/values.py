@@ -38,7 +38,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who is calling, as Mattermost's ``GET /api/v4/users/me`` says."""
+    """Who is calling, as Mattermost's ``GET /api/v4/users/me`` says; or another Mattermost."""
 
     user_id: str
     username: str

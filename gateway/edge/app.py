@@ -180,7 +180,8 @@ class GatewayApp:
             case Way.FORM | Way.PEM_FORM:
                 return await self._whole_forms.upload(endpoint, path, request, account)
             case Way.SERVER_FORM | Way.SERVER_UPLOAD:
-                request = request._replace(credential=find_server_credential(headers))
+                server = find_server_credential(headers)
+                request = request._replace(credential=server, csrf_passes=True)
                 return await self._whole_forms.upload(endpoint, path, request, account)
             case _:
                 raise Refused(unguarded_upload())

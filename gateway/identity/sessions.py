@@ -71,8 +71,9 @@ class Sessions:
         self._known.pop(self._key(credential), None)
 
     def _key(self, credential: Credential) -> bytes:
-        secret = f"{credential.kind}\0{credential.token}".encode("utf-8", "surrogatepass")
-        return blake2b(secret, key=self._pepper, digest_size=16).digest()
+        secret = f"{credential.kind}\0{credential.remote_id}\0{credential.token}"
+        encoded = secret.encode("utf-8", "surrogatepass")
+        return blake2b(encoded, key=self._pepper, digest_size=16).digest()
 
     async def _ask_once(
         self, key: bytes, credential: Credential, headers: RawHeaders

@@ -34,7 +34,7 @@ class Source(Protocol):
 
 
 class UploadRequest(NamedTuple):
-    """``POST /api/v4/files``, as the edge has read its head."""
+    """A request with a file, as the edge has read its head."""
 
     query: bytes
     content_types: list[bytes]

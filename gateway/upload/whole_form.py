@@ -4,7 +4,7 @@ Mattermost reads these forms whole, so the gateway does too: it judges every fil
 sends a form of its own, with the same parts in the same order.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.accounting import Account, Stage
@@ -19,19 +19,14 @@ from gateway.refusals import (
     ambiguous_request,
     file_too_large,
     remote_cluster_off,
-    session_expired,
     unguarded_upload,
 )
 from gateway.upload.delivery import FORM_ROOM, Delivery, Held, IncomingFile, Together
 from gateway.upload.describe import parse_query
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import ANY_FILE, head, identify
-from gateway.upload.request import Answer, Caller, RawHeaders, RowTarget, UploadRequest
+from gateway.upload.request import Answer, Caller, RowTarget, UploadRequest
 from gateway.upstream.exchange import Content
-from gateway.values import Credential, Identity
-
-KnowsServer = Callable[[Credential, RawHeaders], Awaitable[bool]]
-"""Asks Mattermost whether another one is connected to it; raises UpstreamError."""
 
 _PEM = b"application/x-pem-file"
 _MOST_FILES = 10
@@ -66,21 +61,26 @@ class WholeForms:
         self,
         *,
         sessions: Sessions,
+        servers: Sessions | None,
         deliveries: Mapping[str, Delivery],
-        knows_server: KnowsServer | None,
     ) -> None:
-        """``deliveries`` has one for each row, by its name; ``knows_server`` is None where other
-        servers may not send files."""
+        """``servers`` are those of other Mattermosts, None where these may not send files;
+        ``deliveries`` has one for each row, by its name."""
         self._sessions = sessions
+        self._servers = servers
         self._deliveries = deliveries
-        self._knows_server = knows_server
 
     async def upload(
         self, endpoint: Endpoint, path: bytes, request: UploadRequest, account: Account
     ) -> Answer:
         """The answer to ``request`` for ``path``. Raises Refused, UpstreamError and ClientGone."""
         account.enter(Stage.IDENTIFY)
-        caller = await self._identify(endpoint, request, account)
+        sessions = self._servers if endpoint.way in FROM_SERVERS else self._sessions
+        if sessions is None:
+            raise Refused(remote_cluster_off())
+        caller = await identify(sessions, request)
+        if sessions is self._sessions:
+            account.user_id = caller.identity.user_id
         account.enter(Stage.RECEIVE)
         parse_query(request.query)
         boundary = form_boundary(request.content_types)
@@ -90,26 +90,8 @@ class WholeForms:
         upload = _Upload(endpoint, delivery, target, caller, request, account)
         answer = await (_send_body(upload) if boundary is None else _send_form(upload, boundary))
         if answer.status == 401:
-            self._sessions.forget(caller.credential)
+            sessions.forget(caller.credential)
         return answer
-
-    async def _identify(
-        self, endpoint: Endpoint, request: UploadRequest, account: Account
-    ) -> Caller:
-        if endpoint.way in FROM_SERVERS:
-            return await self._identify_server(request)
-        caller = await identify(self._sessions, request)
-        account.user_id = caller.identity.user_id
-        return caller
-
-    async def _identify_server(self, request: UploadRequest) -> Caller:
-        if self._knows_server is None:
-            raise Refused(remote_cluster_off())
-        credential = request.credential
-        if credential is None or not await self._knows_server(credential, request.forwarded):
-            raise Refused(session_expired())
-        server = Identity(credential.remote_id, credential.remote_id, frozenset())
-        return Caller(server, credential, b"")
 
 
 async def _send_body(upload: _Upload) -> Answer:

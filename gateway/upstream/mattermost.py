@@ -72,11 +72,11 @@ class Mattermost:
             raise Broken(f"users/me answered {response.status_code}")
         return _identity(response)
 
-    async def knows_server(self, credential: Credential, headers: RawHeaders) -> bool:
-        """Whether ``credential`` is that of a connected Mattermost. Raises UpstreamError.
+    async def server(self, credential: Credential, headers: RawHeaders) -> Identity | Refusal:
+        """The connected Mattermost that holds ``credential``, by its id. Raises UpstreamError.
 
-        Asked with an empty frame, which Mattermost refuses without doing anything: with 401 to
-        a stranger, otherwise to a server that it knows.
+        Asked with an empty frame, which Mattermost refuses without doing anything: a stranger's
+        with 401, that of a server that it knows with something else.
         """
         exchange = self.exchange(
             b"POST",
@@ -90,7 +90,9 @@ class Mattermost:
             await response.read(_ANSWER_LIMIT, self.timeout)
         finally:
             exchange.close()
-        return response.status != 401
+        if response.status == 401:
+            return session_expired()
+        return Identity(credential.remote_id, "", frozenset())
 
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""

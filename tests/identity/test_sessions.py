@@ -370,3 +370,18 @@ async def test_the_keys_of_two_processes_have_nothing_in_common(mattermost: Matt
         await sessions.identify(bearer("good"), [])
         known.append(set(sessions._known))
     assert not known[0] & known[1]
+
+
+async def test_another_server_is_known_by_its_id_and_its_token() -> None:
+    """The same token under another id is another question."""
+    asked: list[str] = []
+
+    async def ask(credential: Credential, _: object) -> Identity | Refusal:
+        asked.append(credential.remote_id)
+        return Identity(credential.remote_id, "", frozenset())
+
+    sessions = Sessions(ask, ttl=60, negative_ttl=5, size=10)
+    for remote_id in ("one", "two", "one"):
+        credential = Credential(CredentialKind.SERVER, "token", remote_id)
+        assert (await sessions.identify(credential, [])).user_id == remote_id
+    assert asked == ["one", "two"]

@@ -82,7 +82,12 @@ async def test_the_question_about_a_server(given: bytes, *, known: bool) -> None
 
     credential = Credential(CredentialKind.SERVER, "secret", "remote1")
     async with upstream(serve, subpath="/chat", timeout=0.5) as server:
-        assert await server.mattermost.knows_server(credential, [(b"host", b"x")]) is known
+        result = await server.mattermost.server(credential, [(b"host", b"x")])
+    if known:
+        assert result == Identity("remote1", "", frozenset())
+    else:
+        assert isinstance(result, Refusal)
+        assert (result.id, result.status) == ("api.context.session_expired.app_error", 401)
     ((request, body),) = requests
     assert request.line == "POST /chat/api/v4/remotecluster/ping HTTP/1.1"
     assert (request.header("content-length"), body) == ("2", b"{}")
@@ -99,7 +104,7 @@ async def test_nobody_can_say_whether_a_server_is_known() -> None:
     credential = Credential(CredentialKind.SERVER, "secret", "remote1")
     async with upstream(serve, timeout=0.5) as server:
         with pytest.raises(Broken):
-            await server.mattermost.knows_server(credential, [])
+            await server.mattermost.server(credential, [])
 
 
 async def test_a_user() -> None:
