@@ -78,6 +78,18 @@ def test_a_file_that_may_pass(row: Row, chunked: bool) -> None:
     assert file["outcome"] == ("accepted" if row.case.status < 300 else "refused")
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@every([row for row in TAKING if row.way is Way.ATTACHMENTS])
+def test_an_attachment_that_may_pass(row: Row, chunked: bool) -> None:
+    content = row.case.content.ljust(LIMIT, b"\n")
+    response = row.send(content, chunked=chunked)
+    assert response.status == row.case.status
+    stored = row.mattermost.state()["files"][-1]
+    assert (stored["name"], stored["size"]) == (row.case.name, LIMIT)
+    assert stored["sha256"] == digest(content)
+    assert row.line(response)["endpoint"] == row.row.name
+
+
 def _read(part: bytes) -> tuple[str, str]:
     match = re.search(rb'name="(\w+)"\r\n\r\n(.*)', part)
     assert match is not None
