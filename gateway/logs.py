@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TextIO
@@ -51,14 +52,20 @@ def _plain(value: object) -> str:
 RENDERINGS: dict[str, Render] = {"json": _json, "console": _console}
 
 
+_PIECE = 4096
+"""Bytes that a pipe takes in one piece whatever else is written to it (PIPE_BUF, pipe(7))."""
+
+
 class Log:
-    """Writes events of ``level`` and above, each in a single write."""
+    """Writes events of ``level`` and above, the lines of several processes kept apart."""
 
     def __init__(self, rendering: str, level: str, stream: TextIO = sys.stdout) -> None:
         self._render = RENDERINGS[rendering]
         self._threshold = LEVELS[level]
         self._stream = stream  # kept: once closed, its descriptor is somebody else's
         self._descriptor = stream.fileno()
+        self._waiting: list[bytes] = []
+        self._call_soon: Callable[[Callable[[], None]], object] | None = None
         self._second = 0
         self._formatted = ""
 
@@ -68,12 +75,42 @@ class Log:
     def write(self, level: str, event: str, fields: dict[str, object]) -> None:
         if LEVELS[level] < self._threshold:
             return
-        line = self._render(self._time(), level, event, fields) + b"\n"
-        try:
-            # One write call per line keeps the lines of several workers apart.
-            os.write(self._descriptor, line)
-        except OSError:
-            return  # nobody reads the log any more; uploads go on
+        self._waiting.append(self._line(level, event, fields))
+        self.flush()
+
+    def gather_with(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        """From now on write what comes in one round of the event loop in one piece."""
+        self._call_soon = call_soon
+
+    def write_soon(self, level: str, event: str, fields: dict[str, object]) -> None:
+        """As ``write``, but at the end of the event loop's present round."""
+        if LEVELS[level] < self._threshold:
+            return
+        if self._call_soon is None:
+            self.write(level, event, fields)
+            return
+        if not self._waiting:
+            self._call_soon(self.flush)
+        self._waiting.append(self._line(level, event, fields))
+
+    def flush(self) -> None:
+        """Write what waits, in whole lines."""
+        waiting, self._waiting = self._waiting, []
+        piece = b""
+        for line in waiting:
+            if piece and len(piece) + len(line) > _PIECE:
+                self._put(piece)
+                piece = b""
+            piece += line
+        if piece:
+            self._put(piece)
+
+    def _put(self, piece: bytes) -> None:
+        with suppress(OSError):  # if nobody reads the log any more, uploads go on
+            os.write(self._descriptor, piece)
+
+    def _line(self, level: str, event: str, fields: dict[str, object]) -> bytes:
+        return self._render(self._time(), level, event, fields) + b"\n"
 
     def _time(self) -> str:
         """Now, in RFC 3339 with milliseconds; formatted once a second."""

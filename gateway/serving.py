@@ -157,6 +157,7 @@ async def _serve_alone(
     settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
 ) -> None:
     stop = _stop_signal()
+    log.gather_with(asyncio.get_running_loop().call_soon)
     cells = Cells()
     parts = Parts(settings, log)
     await parts.start()
@@ -181,6 +182,7 @@ async def _serve_alone(
 async def _work(settings: Settings, log: Log, listener: socket.socket, metrics: Path) -> None:
     stop = _stop_signal()
     _stop_with_supervisor(stop)
+    log.gather_with(asyncio.get_running_loop().call_soon)
     parts = Parts(settings, log)
     await parts.start()
     app, spools = gateway_app(parts, Cells(metrics))

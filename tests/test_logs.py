@@ -4,8 +4,9 @@ import json
 import logging
 import os
 import re
+import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,3 +183,26 @@ def test_an_exception_comes_with_its_traceback(path: Path) -> None:
     (line,) = lines(path)
     assert "ValueError: a reason" in line["traceback"]
     assert "test_logs.py" in line["traceback"]
+
+
+def test_what_is_gathered_comes_in_its_order_in_pieces_that_a_pipe_takes_whole() -> None:
+    packets, stream = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    packets.settimeout(5)
+    rounds: list[Callable[[], None]] = []
+    with packets, os.fdopen(stream.detach(), "w") as file:
+        log = Log("json", "info", file)
+        log.gather_with(rounds.append)
+        for number in range(20):
+            log.write_soon("info", "request", {"number": number, "padding": "x" * 1000})
+        log.info("stopped", number=20)  # does not overtake them
+        pieces = [packets.recv(65536) for _ in range(7)]
+        assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pieces)
+        numbers = [json.loads(line)["number"] for piece in pieces for line in piece.splitlines()]
+        assert numbers == [*range(21)]
+        log.write_soon("info", "request", {"number": 21})
+        packets.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            packets.recv(65536)
+        for end_of_round in rounds:
+            end_of_round()
+        assert json.loads(packets.recv(65536))["number"] == 21

@@ -73,6 +73,7 @@ class Cycle:
         "pieces",
         "scope",
         "stalled",
+        "task",
         "waiting",
     )
 
@@ -90,6 +91,8 @@ class Cycle:
         self.stalled = False
         self.malformed = False
         self.answered = False
+        self.task: asyncio.Task[None] | None = None
+        """Runs the application."""
         self._chunked = False
         self._asked = False
         self._unsent_head = b""
@@ -249,7 +252,6 @@ class UploadProtocol(asyncio.Protocol):
         """The request whose body is being received."""
         self._pipeline: deque[Cycle] = deque()
         self._pump: Pump | None = None
-        self._task: asyncio.Task[None] | None = None
         self._reading_paused = False
         self._in_head = True
         self._head_bytes = 0
@@ -436,14 +438,14 @@ class UploadProtocol(asyncio.Protocol):
 
     def _run(self, cycle: Cycle) -> None:
         self._running = cycle
-        self._task = self.loop.create_task(cycle.run(self._app), name="request")
-        self._state.tasks.add(self._task)
+        cycle.task = self.loop.create_task(cycle.run(self._app), name="request")
+        self._state.tasks.add(cycle.task)
 
     def ended(self, cycle: Cycle) -> None:
         """The application has ended."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._state.tasks.discard(task)
+        if cycle.task is not None:
+            self._state.tasks.discard(cycle.task)
+            cycle.task = None  # a circle otherwise
         if not cycle.answered:
             self.transport.abort()
 

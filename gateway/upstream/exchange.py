@@ -57,6 +57,9 @@ class ConnectionPool:
         self._tls = tls
         self._connect_timeout = connect_timeout
         self._idle: deque[Connection] = deque()
+        self._due: dict[Connection, float] = {}
+        self._look: asyncio.TimerHandle | None = None
+        self.loop = asyncio.get_running_loop()  # not per exchange: asking for it is a system call
 
     def take_idle(self, now: float) -> Connection | None:
         """The most recently used idle connection that is still alive."""
@@ -69,7 +72,7 @@ class ConnectionPool:
 
     async def connect(self) -> Connection:
         """A new connection. Raises Unreachable."""
-        loop = asyncio.get_running_loop()
+        loop = self.loop
         try:
             async with asyncio.timeout(self._connect_timeout):
                 _, connection = await loop.create_connection(
@@ -89,7 +92,32 @@ class ConnectionPool:
         while now - self._idle[0].idle_since > IDLE_EXPIRY:
             self._idle.popleft().close()
 
+    def limit(self, connection: Connection, due: float) -> None:
+        """Have the answer on ``connection`` time out shortly after ``due`` (loop time).
+
+        One timer for all: of their own, each upload would make one only to cancel it.
+        """
+        self._due[connection] = due
+        if self._look is None:
+            self._look = self.loop.call_at(min(due, self.loop.time() + _LOOK_EVERY), self._expire)
+
+    def unlimit(self, connection: Connection) -> None:
+        self._due.pop(connection, None)
+
+    def _expire(self) -> None:
+        now = self.loop.time()
+        for connection, due in list(self._due.items()):
+            if due <= now:
+                connection.time_out()
+        waiting = [due for due in self._due.values() if due > now]
+        self._look = None
+        if waiting:
+            following = min(min(waiting), now + _LOOK_EVERY)
+            self._look = self.loop.call_at(following, self._expire)
+
     def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
         while self._idle:
             self._idle.pop().close()
 
@@ -120,7 +148,7 @@ class Exchange:
         """Whether the whole request was handed to the connection: Mattermost may act on it."""
         self._body_sent = False
         self._rest_begun = False
-        self._loop = asyncio.get_running_loop()
+        self._loop = pool.loop
 
     async def send(self) -> Response:
         """Send the request and return the answer's beginning, however early it comes.
@@ -183,11 +211,11 @@ class Exchange:
         self.delivered = True
 
     async def _answer(self, connection: Connection) -> Response:
-        timer = self._loop.call_later(self._timeout, connection.time_out)
+        self._pool.limit(connection, self._loop.time() + self._timeout)
         try:
             return await connection.awaited
         finally:
-            timer.cancel()
+            self._pool.unlimit(connection)
 
     async def _answer_while_sending(self, connection: Connection, rest: Read) -> Response:
         sending = self._loop.create_task(self._send_rest(connection, rest))
