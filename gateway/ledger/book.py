@@ -25,11 +25,17 @@ class Book:
         self._held: dict[Slot, int] = {}
         self._owed: dict[Slot, int] = {}
         self._changed: set[Slot] = set()
+        self._ended: dict[str, int] = {}
 
     @property
     def changed(self) -> bool:
         """Whether the file must be written."""
-        return bool(self._changed)
+        return bool(self._changed or self._ended)
+
+    @property
+    def owing(self) -> bool:
+        """Whether there are stored bytes that the file has not been told of."""
+        return bool(self._owed) or any(self._ended.values())
 
     def usage(self, slot: Slot, others: Usage) -> Usage:
         """``others``, which is what the file says without this process, and this book."""
@@ -81,6 +87,31 @@ class Book:
             self._held.pop(slot, None)
         self._changed.add(slot)
 
+    def hand_over(self, reservation: Reservation) -> bool:
+        """Somebody else holds it from now on, and to settle it does nothing any more.
+
+        False if it was settled before.
+        """
+        if reservation not in self._open:
+            return False
+        self._open.remove(reservation)
+        for claim in reservation.claims:
+            self._hold(slot_of(claim), -claim.amount)
+        return True
+
+    def take_back(self, reservation: Reservation) -> None:
+        """It was not handed over after all."""
+        self._open.add(reservation)
+        for claim in reservation.claims:
+            self._hold(slot_of(claim), claim.amount)
+
+    def holds(self, reservation: Reservation) -> bool:
+        return reservation in self._open
+
+    def end_session(self, session_id: str, stored: int) -> None:
+        """Owe ``stored`` bytes in place of what the session holds, unless it ended before."""
+        self._ended.setdefault(session_id, stored)
+
     def release_all(self) -> None:
         """Nothing is held any more; to settle now does nothing."""
         self._open.clear()
@@ -95,6 +126,10 @@ class Book:
         """Bytes to add to what is stored."""
         return list(self._owed.items())
 
+    def ended(self) -> list[tuple[str, int]]:
+        """Sessions to end, and the bytes that each one stored."""
+        return list(self._ended.items())
+
     def held(self) -> list[tuple[Slot, int]]:
         """What the file must say that this process holds, where it may say otherwise."""
         return [(slot, self._held.get(slot, 0)) for slot in self._changed]
@@ -103,3 +138,4 @@ class Book:
         """The file has been told everything."""
         self._owed.clear()
         self._changed.clear()
+        self._ended.clear()

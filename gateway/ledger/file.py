@@ -1,9 +1,10 @@
 """The ledger's SQLite file, spoken to synchronously and without ever waiting.
 
-``used`` has what is stored, ``held`` what the processes (owners) hold for running uploads, and
-``owners`` their leases. A commit is one append to the write-ahead log without an fsync
-(``synchronous=NORMAL``): what is committed survives the death of the process; a power cut can
-take back the commits since the last checkpoint, and leaves a consistent file.
+``used`` has what is stored, ``held`` what the processes (owners) hold for running uploads,
+``owners`` their leases, and ``sessions`` the upload sessions. A commit is one append to the
+write-ahead log without an fsync (``synchronous=NORMAL``): what is committed survives the death of
+the process; a power cut can take back the commits since the last checkpoint, and leaves a
+consistent file.
 
 sqlite3.Error and OSError end here, as :class:`LedgerBusy` or :class:`LedgerUnavailable`.
 """
@@ -19,8 +20,10 @@ from pathlib import Path
 
 from gateway.ledger.book import Slot
 from gateway.ledger.quotas import LedgerUnavailable, Usage
+from gateway.ledger.sessions import SCHEMA as SESSIONS_SCHEMA
+from gateway.ledger.sessions import SESSIONS, SessionRows
 
-_VERSION = 1
+_VERSION = 2
 # A commit writes whole pages to the log. Rows are short, so small pages halve its cost.
 _PAGE_SIZE = 1024
 # Checkpoint once the log is this long, in bytes.
@@ -50,6 +53,9 @@ CREATE TABLE held (
 ) WITHOUT ROWID;
 """
 
+_MISSING = {0: _SCHEMA + SESSIONS_SCHEMA, 1: SESSIONS_SCHEMA}
+"""What files of older versions lack; an empty one has version 0."""
+
 _USAGE = """
 SELECT (SELECT bytes FROM used WHERE ends = ? AND starts = ? AND key = ?),
        (SELECT sum(bytes) FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner != ?)
@@ -68,6 +74,9 @@ _RENEW = """
 INSERT INTO owners VALUES (?, ?, ?)
 ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease
 """
+_DROP_ORPHANED = f"""
+DELETE FROM held WHERE owner NOT IN (SELECT owner FROM owners) AND owner != {SESSIONS}
+"""  # noqa: S608 - a constant
 _PRUNE = f"""
 DELETE FROM used WHERE (ends, starts, key) IN
     (SELECT ends, starts, key FROM used WHERE ends <= ? LIMIT {_PRUNED_AT_ONCE})
@@ -168,12 +177,21 @@ class Transaction:
         self._usages: dict[Slot, Usage] = {}
 
     def usage(self, slot: Slot, *, besides: int) -> Usage:
-        """What was stored, and held by owners other than ``besides``, when this began."""
+        """What was stored, and held by owners other than ``besides``, when this began.
+
+        Sessions that were touched since then count as they are now.
+        """
         usage = self._usages.get(slot)
         if usage is None:
             row = self._connection.execute(_USAGE, (*slot, *slot, besides)).fetchone()
             usage = self._usages[slot] = Usage(row[0] or 0, row[1] or 0)
         return usage
+
+    @property
+    def sessions(self) -> SessionRows:
+        """Upload sessions; to touch them can change what was read before."""
+        self._usages.clear()
+        return SessionRows(self._connection)
 
     def add_used(self, amounts: Sequence[tuple[Slot, int]]) -> None:
         if amounts:
@@ -201,7 +219,7 @@ class Transaction:
         execute("DELETE FROM owners WHERE renewed + lease <= ?", (now,))
         known = execute("SELECT 1 FROM owners WHERE owner = ?", (owner,)).fetchone()
         execute(_RENEW, (owner, now, lease))
-        execute("DELETE FROM held WHERE owner NOT IN (SELECT owner FROM owners)")
+        execute(_DROP_ORPHANED)
         return known is not None
 
     def leave(self, owner: int) -> None:
@@ -267,10 +285,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
     version = _version(connection)
     if version == _VERSION:
         return
-    if version:
+    if version not in _MISSING:
         raise sqlite3.DatabaseError(f"it has version {version}, and {_VERSION} is understood")
-    connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
-    connection.execute("PRAGMA journal_mode = WAL")
+    if version == 0:
+        connection.execute(f"PRAGMA page_size = {_PAGE_SIZE}")
+        connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;"
+        f"BEGIN IMMEDIATE; {_MISSING[version]} PRAGMA user_version = {_VERSION}; COMMIT;"
     )

@@ -9,6 +9,10 @@ Each open ledger is an owner with a lease, renewed by one write however many upl
 owner held is released when its lease has run out, by whoever comes next. An owner whose lease
 was ended while it lives (a clock that jumped, a machine that slept) takes a new one and holds
 again what its uploads still need.
+
+An upload session holds what was reserved for it on its own, so that any process can go on with it
+and each of them may die. It is kept by each use, and released by whoever tends the ledger once it
+has not been kept for its time.
 """
 
 import asyncio
@@ -16,12 +20,14 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.ledger.book import Book, Slot
+from gateway.ledger.book import Book, Slot, slot_of
 from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
 from gateway.ledger.quotas import (
     Claim,
@@ -52,6 +58,12 @@ class _Ask(NamedTuple):
     deadline: float
 
 
+class _HandedOver(NamedTuple):
+    """The outcome of opening a session: what this process does not hold any more."""
+
+    reservation: Reservation
+
+
 class SQLiteLedger:
     """Counts what is stored and reserved. Durations are seconds, amounts are bytes."""
 
@@ -69,6 +81,7 @@ class SQLiteLedger:
         self._busy_timeout = busy_timeout
         self._owner = 0
         self._book = Book()
+        self._sessions_in_use: Counter[str] = Counter()
         self._asks: list[_Ask] = []
         self._loop: asyncio.AbstractEventLoop
         self._next_flush: asyncio.Handle | None = None
@@ -107,7 +120,7 @@ class SQLiteLedger:
             await asyncio.gather(*self._tasks)
             await self._ask(self._leave)
         except LedgerUnavailable:
-            if self._book.owed():
+            if self._book.owing:
                 raise
         finally:
             self._shut()
@@ -157,6 +170,51 @@ class SQLiteLedger:
     async def usage(self, key: str, window: Window) -> Usage:
         """What is charged to ``key`` in ``window``. Raises LedgerUnavailable."""
         return await self._submit(partial(self._usage, (window.end, window.start, key)))
+
+    async def open_session(
+        self, session_id: str, reservation: Reservation, *, note: str, ttl: float
+    ) -> None:
+        """Have an upload session hold what ``reservation`` holds, and carry ``note``.
+
+        Raises LedgerUnavailable: then nothing has changed. To settle the reservation afterwards
+        does nothing. A session that nobody keeps for ``ttl`` seconds expires: it is released.
+        """
+        await self._submit(partial(self._open_session, session_id, reservation, note, ttl))
+
+    async def session(self, session_id: str) -> str | None:
+        """The note of a session; None if there is none, or it expired. Raises LedgerUnavailable."""
+        return await self._submit(lambda t: t.sessions.note(session_id, self._clock()))
+
+    async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
+        """Renew a session and replace its note, if that still is ``was``.
+
+        Should it expire from now on, ``due`` bytes are booked, or what was due before if that is
+        more. False if the note is another, or the session expired. Raises LedgerUnavailable.
+        """
+        return await self._submit(
+            lambda t: t.sessions.keep(session_id, note, was=was, due=due, now=self._clock())
+        )
+
+    @contextmanager
+    def session_in_use(self, session_id: str) -> Iterator[None]:
+        """Keep a session for as long as this lasts, however long that is."""
+        self._sessions_in_use[session_id] += 1
+        try:
+            yield
+        finally:
+            self._sessions_in_use[session_id] -= 1
+            self._sessions_in_use += Counter()  # drops what is at zero
+
+    async def end_session(self, session_id: str, stored: int) -> None:
+        """Book ``stored`` bytes in place of what the session holds, even if it has expired.
+
+        Nothing if it was ended before, by whomever. Raises LedgerUnavailable as ``settle`` does.
+        """
+        if stored < 0:
+            raise ValueError(f"nobody can store {stored} bytes")
+        answer = self._submit(_nothing)
+        self._book.end_session(session_id, stored)
+        await answer
 
     def _settle(self, reservation: Reservation, stored: int) -> bool:
         settled = self._book.settle(reservation, stored)
@@ -234,6 +292,9 @@ class SQLiteLedger:
             with self._file.transaction() as transaction:
                 if not transaction.leases_are_fine(self._owner, self._clock()):
                     self._renew(transaction)
+                for session_id, stored in self._book.ended():
+                    slots = transaction.sessions.end(session_id)
+                    transaction.add_used([(slot, stored) for slot in slots if stored])
                 for ask in asks:
                     outcomes.append(ask.work(transaction))  # noqa: PERF401 - kept if one fails
                 transaction.add_used(self._book.owed())
@@ -242,6 +303,8 @@ class SQLiteLedger:
             for outcome in outcomes:
                 if isinstance(outcome, Reservation):
                     self._book.settle(outcome, 0)
+                elif isinstance(outcome, _HandedOver):
+                    self._book.take_back(outcome.reservation)
             raise
         self._book.written()
         return outcomes
@@ -254,9 +317,26 @@ class SQLiteLedger:
     def _usage(self, slot: Slot, transaction: Transaction) -> Usage:
         return self._book.usage(slot, transaction.usage(slot, besides=self._owner))
 
+    def _open_session(
+        self,
+        session_id: str,
+        reservation: Reservation,
+        note: str,
+        ttl: float,
+        transaction: Transaction,
+    ) -> _HandedOver | None:
+        held = self._book.holds(reservation)
+        amounts = [(slot_of(claim), claim.amount) for claim in reservation.claims if held]
+        transaction.sessions.open(session_id, amounts, note=note, now=self._clock(), ttl=ttl)
+        # Last, since nothing takes it back if the statements before fail.
+        return _HandedOver(reservation) if self._book.hand_over(reservation) else None
+
     def _renew(self, transaction: Transaction) -> None:
-        if not transaction.renew(self._owner, self._clock(), self._lease):
+        now = self._clock()
+        if not transaction.renew(self._owner, now, self._lease):
             self._book.hold_again()
+        transaction.sessions.renew(self._sessions_in_use, now)
+        transaction.add_used(transaction.sessions.expire(now))
 
     def _leave(self, transaction: Transaction) -> None:
         self._book.release_all()
@@ -278,6 +358,7 @@ class SQLiteLedger:
     def _renew_and_prune(self, transaction: Transaction) -> None:
         self._renew(transaction)
         transaction.prune(self._clock() - _KEPT_AFTER_END)
+        transaction.sessions.prune(self._clock() - _KEPT_AFTER_END)
 
     async def _checkpoint(self) -> None:
         if self._file.log_is_long():

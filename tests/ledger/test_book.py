@@ -37,3 +37,31 @@ def test_a_refused_claim_changes_nothing() -> None:
     book = Book()
     book.grant([claim(1, user="bob"), claim(1001)], nothing)
     assert not book.changed
+
+
+def test_what_is_handed_over_is_held_no_more_unless_it_is_taken_back() -> None:
+    book = Book()
+    reservation = book.grant([claim(600)], nothing)
+    assert isinstance(reservation, Reservation)
+    book.written()
+    assert book.holds(reservation)
+    assert book.hand_over(reservation)
+    assert not book.holds(reservation)
+    assert not book.hand_over(reservation)
+    assert not book.settle(reservation, 600)
+    assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 0)], [])
+    book.take_back(reservation)
+    assert book.held() == [(SLOT, 600)]
+    assert book.settle(reservation, 500)
+
+
+def test_the_first_end_of_a_session_is_owed_until_it_is_written() -> None:
+    book = Book()
+    book.end_session("s", 0)
+    assert (book.changed, book.owing) == (True, False)
+    book.end_session("s", 600)
+    book.end_session("t", 500)
+    assert book.owing
+    assert book.ended() == [("s", 0), ("t", 500)]
+    book.written()
+    assert (book.changed, book.owing, book.ended()) == (False, False, [])

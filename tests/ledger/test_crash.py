@@ -108,7 +108,7 @@ def test_a_process_killed_among_others_leaves_nothing_charged(path: Path) -> Non
         certain, open_ones = killed.settlements()
         survived, none = survivor.settlements()
         used, reserved, _ = watch.look()
-        assert reserved == 0
+        assert reserved == 0  # the survivor ended the sessions of the other, too
         assert none == []
         assert used - certain - survived in sums(open_ones)
     assert certain > 0

@@ -2,7 +2,7 @@
 
 import asyncio
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,8 +22,24 @@ USERS = ("ada", "bob")
 LIMIT = 10
 processes = st.integers(0, 1)
 amounts = st.integers(0, LIMIT)
+names = st.sampled_from(["s", "t"])
+notes = st.sampled_from(["new", "a", "b"])
+TTL = 3 * LEASE
 
 _T = TypeVar("_T")
+
+
+@dataclass
+class ModelSession:
+    claims: tuple[Claim, ...]
+    note: str
+    renewed: float
+    due: int = 0
+    released: bool = False
+    """Its time was over when somebody looked after the ledger."""
+
+    def alive(self, now: float) -> bool:
+        return not self.released and now < self.renewed + TTL
 
 
 @dataclass
@@ -34,6 +50,7 @@ class Model:
     """When each was renewed."""
     held: dict[int, dict[Reservation, tuple[Claim, ...]]] = field(default_factory=dict)
     used: dict[tuple[str, int], int] = field(default_factory=dict)
+    sessions: dict[str, ModelSession] = field(default_factory=dict)
 
     def acts(self, owner: int, now: float) -> None:
         """Whatever an owner does, it does after looking at the leases."""
@@ -46,23 +63,35 @@ class Model:
         self.leases = {other: at for other, at in renewed.items() if now < at + LEASE}
         self.leases[owner] = now
         self.held.setdefault(owner, {})
+        for name, session in list(self.sessions.items()):
+            session.renewed = min(session.renewed, now)
+            if session.alive(now):
+                continue
+            if session.due and not session.released:
+                self.books(self.sessions.pop(name).claims, session.due)
+            session.released = True
+
+    def holding(self) -> Iterator[Claim]:
+        for owner in self.leases:
+            for claims in self.held[owner].values():
+                yield from claims
+        for session in self.sessions.values():
+            if not session.released:
+                yield from session.claims
 
     def usage(self, key: str, end: int) -> Usage:
-        reserved = sum(
-            c.amount
-            for owner in self.leases
-            for claims in self.held[owner].values()
-            for c in claims
-            if (c.key, c.window.end) == (key, end)
-        )
-        return Usage(self.used.get((key, end), 0), reserved)
+        reserved = [c.amount for c in self.holding() if (c.key, c.window.end) == (key, end)]
+        return Usage(self.used.get((key, end), 0), sum(reserved))
 
     def fits(self, claim: Claim) -> bool:
         usage = self.usage(claim.key, claim.window.end)
         return usage.used + usage.reserved + claim.amount <= claim.limit
 
     def settles(self, owner: int, reservation: Reservation, stored: int) -> None:
-        for c in self.held[owner].pop(reservation):
+        self.books(self.held[owner].pop(reservation), stored)
+
+    def books(self, claims: tuple[Claim, ...], stored: int) -> None:
+        for c in claims:
             slot = (c.key, c.window.end)
             self.used[slot] = self.used.get(slot, 0) + stored
 
@@ -114,15 +143,14 @@ class Processes(RuleBasedStateMachine):
             reservation = self.run(ledger.reserve(claims))
             self.model.held[owner][reservation] = tuple(claims)
 
+    def draw_reservation(self, data: st.DataObject) -> tuple[int, Reservation]:
+        held = [(p, r) for p, owner in self.owner.items() for r in self.model.held[owner]]
+        return data.draw(st.sampled_from(held), label="reservation")
+
     @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
     @rule(data=st.data(), stored=amounts)
     def settle(self, data: st.DataObject, stored: int) -> None:
-        process, reservation = data.draw(
-            st.sampled_from(
-                [(p, r) for p, owner in self.owner.items() for r in self.model.held[owner]]
-            ),
-            label="reservation",
-        )
+        process, reservation = self.draw_reservation(data)
         ledger, owner = self.acts(process)
         self.run(ledger.settle(reservation, stored))
         self.model.settles(owner, reservation, stored)
@@ -133,6 +161,41 @@ class Processes(RuleBasedStateMachine):
     def settle_again(self, data: st.DataObject) -> None:
         ledger, reservation = data.draw(st.sampled_from(self.settled), label="settled")
         self.run(ledger.settle(reservation, LIMIT))
+
+    @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
+    @rule(data=st.data(), name=names)
+    def open_session(self, data: st.DataObject, name: str) -> None:
+        process, reservation = self.draw_reservation(data)
+        ledger, owner = self.acts(process)
+        self.run(ledger.open_session(name, reservation, note="new", ttl=TTL))
+        claims = self.model.held[owner].pop(reservation)
+        self.model.sessions[name] = ModelSession(claims, "new", self.clock.now)
+        self.settled.append((ledger, reservation))
+
+    @rule(process=processes, name=names, note=st.sampled_from(["a", "b"]), was=notes, due=amounts)
+    def keep_session(self, process: int, name: str, note: str, was: str, due: int) -> None:
+        ledger, _ = self.acts(process)
+        kept = self.run(ledger.keep_session(name, note, was=was, due=due))
+        session = self.model.sessions.get(name)
+        assert kept == bool(session and session.alive(self.clock.now) and session.note == was)
+        if session and kept:
+            session.note, session.renewed = note, self.clock.now
+            session.due = max(session.due, due)
+
+    @rule(process=processes, name=names)
+    def read_session(self, process: int, name: str) -> None:
+        ledger, _ = self.acts(process)
+        session = self.model.sessions.get(name)
+        known = session.note if session and session.alive(self.clock.now) else None
+        assert self.run(ledger.session(name)) == known
+
+    @rule(process=processes, name=names, stored=amounts)
+    def end_session(self, process: int, name: str, stored: int) -> None:
+        ledger, _ = self.acts(process)
+        self.run(ledger.end_session(name, stored))
+        session = self.model.sessions.pop(name, None)
+        if session:
+            self.model.books(session.claims, stored)
 
     @rule(process=processes)
     def is_killed_and_restarted(self, process: int) -> None:

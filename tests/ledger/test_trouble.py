@@ -10,13 +10,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Usage, window
+from gateway.ledger.quotas import (
+    LedgerUnavailable,
+    QuotaExceeded,
+    Reservation,
+    Usage,
+    window,
+)
 from gateway.ledger.sqlite import SQLiteLedger
 
 from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim, eventually, opener, stranger
@@ -32,6 +38,18 @@ async def assert_unavailable(ledger: SQLiteLedger) -> None:
         await ledger.reserve([claim(1)])
     with pytest.raises(LedgerUnavailable):
         await ledger.usage("user:ada", TODAY)
+
+
+async def assert_sessions_unavailable(ledger: SQLiteLedger) -> None:
+    """Likewise."""
+    with pytest.raises(LedgerUnavailable):
+        await ledger.session("s")
+    with pytest.raises(LedgerUnavailable):
+        await ledger.keep_session("s", "note", was="note")
+    with pytest.raises(LedgerUnavailable):
+        await ledger.open_session("s", Reservation(()), note="note", ttl=DAY)
+    with pytest.raises(LedgerUnavailable):
+        await ledger.end_session("s", 1)
 
 
 async def assert_works(ledger: SQLiteLedger) -> None:
@@ -182,6 +200,7 @@ async def test_a_file_that_stays_locked(new_ledger: NewLedger, path: Path) -> No
     with stranger(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         await assert_unavailable(ledger)
+        await assert_sessions_unavailable(ledger)
         with pytest.raises(LedgerUnavailable, match="locked"):
             await ledger.settle(running, 150)
         connection.execute("COMMIT")
@@ -318,6 +337,59 @@ async def test_what_is_owed_is_written_without_being_asked(
     await eventually(written)
 
 
+async def test_a_session_on_a_full_disk(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+    """Nothing of it happens, but for its end, which is owed."""
+    ledger, other = await new_ledger(), await new_ledger()
+    running = await ledger.reserve([claim(600)])
+    with full_disk(path), pytest.raises(LedgerUnavailable):
+        await ledger.open_session("s", running, note="0", ttl=DAY)
+    assert await other.session("s") is None
+    assert await other.usage("user:ada", TODAY) == Usage(0, 600)
+    await ledger.open_session("s", running, note="0", ttl=DAY)
+    clock.now += 1
+    with full_disk(path):
+        with pytest.raises(LedgerUnavailable):
+            await ledger.keep_session("s", "1", was="0")
+        with pytest.raises(LedgerUnavailable):
+            await ledger.end_session("s", 500)
+    assert await other.session("s") == "0"
+    assert await ledger.session("s") is None
+    assert await other.usage("user:ada", TODAY) == Usage(500, 0)
+
+
+async def test_a_failed_opening_leaves_the_reservation_to_be_settled(
+    new_ledger: NewLedger, path: Path
+) -> None:
+    ledger, other = await new_ledger(), await new_ledger()
+    running = await ledger.reserve([claim(600)])
+    with full_disk(path):
+        # Together with something that fails after it in the same transaction, and before.
+        outcomes = await asyncio.gather(
+            ledger.check(),
+            ledger.open_session("s", running, note="0", ttl=DAY),
+            ledger.reserve([claim(100)]),
+            return_exceptions=True,
+        )
+    assert {type(outcome) for outcome in outcomes} == {LedgerUnavailable}
+    assert await ledger.usage("user:ada", TODAY) == Usage(0, 600)
+    await ledger.settle(running, 300)
+    assert await other.usage("user:ada", TODAY) == Usage(300, 0)
+
+
+async def test_closing_tells_of_a_session_that_could_not_be_booked(
+    new_ledger: NewLedger, path: Path
+) -> None:
+    ledger = await new_ledger(busy_timeout=0.05)
+    await ledger.open_session("s", await ledger.reserve([claim(200)]), note="", ttl=DAY)
+    with stranger(path) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        with pytest.raises(LedgerUnavailable):
+            await ledger.end_session("s", 150)
+        with pytest.raises(LedgerUnavailable):
+            await ledger.close()
+        connection.execute("COMMIT")
+
+
 # What cannot be read.
 
 
@@ -337,6 +409,7 @@ async def test_a_file_that_breaks(new_ledger: NewLedger, path: Path) -> None:
         with file.open("r+b") as opened:
             opened.write(os.urandom(file.stat().st_size))
     await assert_unavailable(ledger)
+    await assert_sessions_unavailable(ledger)
     path.unlink()
     await assert_works(ledger)
     assert await ledger.usage("user:ada", TODAY) == Usage(0, 200)
@@ -347,8 +420,76 @@ async def test_a_file_of_another_version(new_ledger: NewLedger, path: Path) -> N
     await (await new_ledger()).close()
     with stranger(path) as connection:
         connection.execute("PRAGMA user_version = 77")
-    with pytest.raises(LedgerUnavailable, match="it has version 77, and 1 is understood"):
+    with pytest.raises(LedgerUnavailable, match="it has version 77, and 2 is understood"):
         await new_ledger()
+
+
+# As the first version made it.
+VERSION_1 = """
+CREATE TABLE owners (
+    owner INTEGER PRIMARY KEY,
+    renewed REAL NOT NULL,
+    lease REAL NOT NULL
+);
+CREATE TABLE used (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key)
+) WITHOUT ROWID;
+CREATE TABLE held (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    owner INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key, owner)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+@pytest.fixture
+def version_1(path: Path) -> Path:
+    """A file in which 500 bytes are used, and 200 held by a process that lives."""
+    path.parent.mkdir(mode=0o700)
+    with stranger(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.executescript(VERSION_1)
+        connection.execute("INSERT INTO owners VALUES (1, ?, ?)", (NOON, LEASE))
+        row = (TODAY.end, TODAY.start, "user:ada")
+        connection.execute("INSERT INTO used VALUES (?, ?, ?, 500)", row)
+        connection.execute("INSERT INTO held VALUES (?, ?, ?, 1, 200)", row)
+    path.chmod(0o600)
+    return path
+
+
+async def test_a_file_of_version_1_learns_of_sessions(
+    new_ledger: NewLedger, version_1: Path, clock: Clock
+) -> None:
+    for ledger in (await new_ledger(), await new_ledger()):
+        assert await ledger.usage("user:ada", TODAY) == Usage(500, 200)
+    await ledger.open_session("s", await ledger.reserve([claim(300)]), note="n", ttl=DAY)
+    with pytest.raises(QuotaExceeded):
+        await ledger.reserve([claim(1)])
+    clock.now += LEASE
+    await ledger.end_session("s", 300)
+    assert await ledger.usage("user:ada", TODAY) == Usage(800, 0)
+    with stranger(version_1) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+
+
+async def test_a_locked_file_of_version_1_is_waited_for(
+    new_ledger: NewLedger, version_1: Path
+) -> None:
+    with stranger(version_1) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        opening = asyncio.create_task(new_ledger())
+        await asyncio.sleep(0.02)
+        assert not opening.done()
+        connection.execute("COMMIT")
+    assert await (await opening).usage("user:ada", TODAY) == Usage(500, 200)
 
 
 async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> None:
@@ -356,6 +497,14 @@ async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> No
     with stranger(path) as connection:
         connection.execute("DROP TABLE held")
         await assert_unavailable(ledger)
+        connection.execute("BEGIN IMMEDIATE")  # no lock is left behind
+
+
+async def test_a_file_that_lost_its_sessions(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    with stranger(path) as connection:
+        connection.execute("DROP TABLE sessions")
+        await assert_sessions_unavailable(ledger)
         connection.execute("BEGIN IMMEDIATE")  # no lock is left behind
 
 
@@ -389,6 +538,46 @@ async def test_old_windows_are_forgotten(new_ledger: NewLedger, clock: Clock, pa
     # A clock that is put right finds what is recent.
     recent = window("day", NOON + 2 * DAY)
     assert await ledger.usage("user:ada", recent) == Usage(10, 0)
+
+
+async def test_old_sessions_are_forgotten(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+    ledger = await new_ledger(lease=0.06)
+    await ledger.open_session("s", await ledger.reserve([claim(600)]), note="", ttl=LEASE)
+    await ledger.open_session("kept", await ledger.reserve([]), note="", ttl=10 * DAY)
+    await ledger.open_session("free", await ledger.reserve([]), note="", ttl=LEASE)
+    with stranger(path) as connection:
+
+        async def left() -> list[str]:
+            rows = connection.execute("SELECT id FROM sessions ORDER BY id").fetchall()
+            return [name for (name,) in rows]
+
+        clock.now += LEASE
+        await eventually(lambda: _is(left, ["kept", "s"]))
+        assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
+        # What it stored could still be booked.
+        clock.now = TODAY.end + 2 * DAY - 1
+        await ledger.check()
+        assert await left() == ["kept", "s"]
+        clock.now += 1
+        await eventually(lambda: _is(left, ["kept"]))
+
+
+async def _is(found: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> bool:
+    return await found() == wanted
+
+
+async def test_a_session_that_ended_leaves_no_row(new_ledger: NewLedger, path: Path) -> None:
+    ledger = await new_ledger()
+    for number in range(2):
+        await ledger.open_session(
+            f"s{number}", await ledger.reserve([claim(300)]), note="", ttl=DAY
+        )
+    with stranger(path) as connection:
+        assert connection.execute("SELECT count(*), sum(bytes) FROM held").fetchone() == (1, 600)
+        for number in range(2):
+            await ledger.end_session(f"s{number}", 0)
+        for table in ("sessions", "held", "used"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
 
 
 async def test_a_released_reservation_leaves_no_row(new_ledger: NewLedger, path: Path) -> None:
