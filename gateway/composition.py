@@ -35,6 +35,7 @@ from gateway.settings import (
     load,
     types_setting,
 )
+from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms
@@ -173,8 +174,7 @@ def _deliveries(
             mattermost=parts.mattermost,
             detector=detector,
             policy=parts.policies[row.rule],
-            quotas=parts.quotas if row.counts else (),
-            ledger=parts.ledger,
+            booking=Booking(parts.quotas if row.counts else (), parts.ledger),
             spools=spools,
             count_exchange=count_exchange,
         )

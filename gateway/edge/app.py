@@ -27,7 +27,7 @@ from gateway.refusals import (
     not_served,
     unguarded_upload,
 )
-from gateway.upload.delivery import judged_by_mattermost
+from gateway.upload.facts import judged_by_mattermost
 from gateway.upload.request import Answer, ClientGone, UploadRequest
 from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms

@@ -9,7 +9,7 @@ from gateway.edge.caller import Origin
 from gateway.edge.responder import Responder
 from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
 from gateway.refusals import Refused, unguarded_upload
-from gateway.upload.delivery import judged_by_mattermost
+from gateway.upload.facts import judged_by_mattermost
 from gateway.upstream.connection import RawHeaders
 from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost

@@ -20,10 +20,11 @@ from gateway.refusals import (
     invalid_body_param,
     unreadable_request,
 )
-from gateway.upload.delivery import Delivery, Held, IncomingFile, WaitingFile
+from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
 from gateway.upload.describe import FormUpload, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import identify
+from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
 

@@ -21,10 +21,11 @@ from gateway.refusals import (
     remote_cluster_off,
     unguarded_upload,
 )
-from gateway.upload.delivery import FORM_ROOM, Delivery, Held, IncomingFile, Together
+from gateway.upload.delivery import FORM_ROOM, Delivery, IncomingFile, Together
 from gateway.upload.describe import parse_query
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import ANY_FILE, head, identify
+from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, RowTarget, UploadRequest
 from gateway.upstream.exchange import Content
 

@@ -11,6 +11,7 @@ from gateway.inspection.detector import Detector
 from gateway.ledger.sqlite import SQLiteLedger
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.selectors import TypeSelector
+from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery, IncomingFile
 from gateway.upload.request import Caller, FileTarget
 from gateway.values import Credential, CredentialKind, Identity
@@ -65,8 +66,7 @@ def delivery(server: Upstream, disk: SlowDisk, folder: Path) -> Delivery:
         policy=Policy(
             2 * SIZE, TypeSelector.parse("*"), TypeSelector.parse(""), frozenset(), Agreement.OFF
         ),
-        quotas=(),
-        ledger=SQLiteLedger(folder / "unused"),
+        booking=Booking((), SQLiteLedger(folder / "unused")),
         spools=disk.area,
         count_exchange=lambda result: None,
     )

@@ -1,0 +1,78 @@
+"""Receiving a file: its head for inspection, or the whole of it into a spool."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from gateway.body.spool import Spool
+from gateway.inspection.detector import HEAD_SIZE
+from gateway.refusals import Refusal, Refused
+from gateway.upload.request import Source
+from gateway.upstream.exchange import Content
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How much may be received, and what is said to more."""
+
+    size: int
+    refusal: Refusal
+
+
+class Held:
+    """Spools to be closed at the end; an ExitStack costs more than most uploads need."""
+
+    __slots__ = ("_spools",)
+
+    def __init__(self) -> None:
+        self._spools: list[Spool] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for spool in self._spools:
+            spool.close()
+
+    def add(self, spool: Spool) -> Spool:
+        self._spools.append(spool)
+        return spool
+
+
+async def read_head(source: Source) -> bytes:
+    """At least as much of the file as inspection wants, or all of it."""
+    head = await source.read()
+    if len(head) >= HEAD_SIZE or source.ended:
+        return head
+    pieces, size = [head], len(head)
+    while size < HEAD_SIZE and not source.ended:
+        piece = await source.read()
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+async def fill(spool: Spool, head: bytes, source: Source, limit: Limit) -> None:
+    """Receive ``head`` and the rest of ``source`` into ``spool``. Raises Refused past ``limit``."""
+    piece = head
+    while piece:
+        await spool.write(piece)
+        if spool.size > limit.size:
+            raise Refused(limit.refusal)
+        piece = await source.read()
+    await spool.seal()
+
+
+def spooled(spool: Spool) -> Content:
+    """The content of a filled spool, as a request's body."""
+    if not spool.size:
+        return Content(b"", None, None)
+    offset = 0
+
+    async def read() -> bytes:
+        # A read that is cancelled has read nothing: it can be done again on a new connection.
+        nonlocal offset
+        chunk = await spool.read_at(offset)
+        offset += len(chunk)
+        return chunk
+
+    return Content(b"", read, spool.size)
