@@ -14,7 +14,7 @@ from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
-from gateway.endpoints import ENDPOINTS, FILES, RULES, Rule
+from gateway.endpoints import ATTACHMENTS, ENDPOINTS, FILES, IMPORTS, RULES, Rule
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota, parse_quotas
@@ -37,6 +37,7 @@ from gateway.settings import (
 )
 from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
+from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.mattermost import Mattermost
@@ -88,11 +89,18 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         problems += error.problems
         # The rules are text whatever the rest is: what is wrong with them is told as well.
         given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
-        settings = AllSettings.model_construct(max_file_size=1, spool_dir=None, **given)
+        settings = AllSettings.model_construct(
+            max_file_size=1, upload_session_ttl=1.0, ledger_lease=1.0, spool_dir=None, **given
+        )
     try:
         rules_from(settings)
     except SettingsError as error:
         problems += error.problems
+    if settings.upload_session_ttl < settings.ledger_lease:
+        problems.append(
+            f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "
+            f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
+        )
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
@@ -146,15 +154,29 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         )
 
     sessions = sessions_of(mattermost.me)
-    deliveries = _deliveries(parts, spools, metrics.exchange)
+    detector = Detector()
+    deliveries = _deliveries(parts, detector, spools, metrics.exchange)
     whole_forms = WholeForms(
         sessions=sessions,
         servers=sessions_of(mattermost.server) if settings.remote_cluster == "on" else None,
         deliveries=deliveries,
     )
+    upload_sessions = UploadSessions(
+        sessions=sessions,
+        mattermost=mattermost,
+        detector=detector,
+        attachments=parts.policies[ATTACHMENTS],
+        imports=parts.policies[IMPORTS],
+        booking=Booking(parts.quotas, parts.ledger),
+        ledger=parts.ledger,
+        ttl=settings.upload_session_ttl,
+        spools=spools,
+        count_exchange=metrics.exchange,
+    )
     app = GatewayApp(
         uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),
         whole_forms=whole_forms,
+        upload_sessions=upload_sessions,
         passthrough=Passthrough(mattermost),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
@@ -165,10 +187,9 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
 
 
 def _deliveries(
-    parts: Parts, spools: SpoolArea, count_exchange: Callable[[str], None]
+    parts: Parts, detector: Detector, spools: SpoolArea, count_exchange: Callable[[str], None]
 ) -> dict[str, Delivery]:
     """One for each row of the guard table that takes files, by its name."""
-    detector = Detector()
     return {
         row.name: Delivery(
             mattermost=parts.mattermost,

@@ -168,6 +168,16 @@ def not_served() -> Refusal:
     )
 
 
+def upload_session_unverified() -> Refusal:
+    return Refusal(
+        "gateway.upload_session_unverified",
+        409,
+        "upload_session_unverified",
+        "This upload cannot be continued: the upload gateway did not see its beginning, or does "
+        "not know any more that it was allowed. Start it again with a new upload session.",
+    )
+
+
 def client_too_slow() -> Refusal:
     return Refusal(
         "gateway.client_too_slow",
@@ -305,4 +315,77 @@ def incorrect_number_of_client_ids(client_ids: int, files: int) -> Refusal:
         400,
         "invalid_form",
         f"Unable to upload file(s). Have {client_ids} client_ids for {files} files.",
+    )
+
+
+def not_permitted() -> Refusal:
+    return Refusal(
+        "api.context.permissions.app_error",
+        403,
+        "mattermost_refused",
+        "You do not have the appropriate permissions.",
+    )
+
+
+def invalid_session_filename() -> Refusal:
+    return Refusal(
+        "model.upload_session.is_valid.filename.app_error",
+        400,
+        "invalid_form",
+        "Invalid value for Filename",
+    )
+
+
+def invalid_session_size() -> Refusal:
+    return Refusal(
+        "model.upload_session.is_valid.file_size.app_error",
+        400,
+        "invalid_form",
+        "Invalid value for FileSize",
+    )
+
+
+def invalid_chunk_type() -> Refusal:
+    return Refusal(
+        "api.upload.upload_data.invalid_content_type",
+        400,
+        "invalid_form",
+        "Invalid Content-Type for multipart upload.",
+    )
+
+
+def unreadable_chunk_form() -> Refusal:
+    return Refusal(
+        "api.upload.upload_data.multipart_error",
+        400,
+        "invalid_form",
+        "Failed to process the multipart data.",
+    )
+
+
+def chunk_too_long() -> Refusal:
+    return Refusal(
+        "api.upload.upload_data.invalid_content_length",
+        400,
+        "invalid_form",
+        "Invalid Content-Length.",
+    )
+
+
+def first_chunk_too_small(least: int) -> Refusal:
+    """``least`` is in bytes."""
+    return Refusal(
+        "app.upload.upload_data.first_part_too_small.app_error",
+        400,
+        "invalid_form",
+        f"Failed to upload data. First part must be at least {least} Bytes.",
+    )
+
+
+def concurrent_chunks() -> Refusal:
+    return Refusal(
+        "app.upload.upload_data.concurrent.app_error",
+        400,
+        "invalid_form",
+        "Unable to upload data from more than one request.",
     )

@@ -26,6 +26,7 @@ from gateway.endpoints import ATTACHMENTS, RULES, Rule
 from gateway.units import format_size, parse_duration, parse_size
 
 PREFIX = "GATEWAY_"
+_HOUR = 3600.0
 
 Network = IPv4Network | IPv6Network
 
@@ -163,6 +164,11 @@ class Settings(BaseModel):
     ledger_lease: Duration = Field(
         60.0,
         description="How long a reservation outlives a gateway process that was killed.",
+    )
+    upload_session_ttl: Duration = Field(
+        86_400.0,
+        description="How long an upload session waits for its next chunk, and its share of a "
+        "quota with it.",
     )
     session_ttl: Duration = Field(
         60.0, description="How long Mattermost's answer about a credential is believed."
@@ -344,6 +350,8 @@ def shown_value(name: str, value: object) -> str:
     if name.endswith(("max_file_size", "spool_limit")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
     if isinstance(value, float):
+        if value >= _HOUR and value % _HOUR == 0:
+            return f"{value / _HOUR:g}h"
         return f"{value:g}s"
     if isinstance(value, tuple):
         return ",".join(str(item) for item in value)

@@ -50,6 +50,29 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class UploadSession:
+    """An upload in several requests, as Mattermost describes it. Sizes are bytes."""
+
+    id: str
+    user_id: str
+    is_import: bool
+    """A server's import; else an attachment."""
+    name: str
+    size: int
+    """Of the whole file."""
+    offset: int
+    """What of it Mattermost has."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.offset <= self.size:
+            raise ValueError(f"{self.offset} bytes of {self.size} cannot be there")
+
+    @property
+    def left(self) -> int:
+        return self.size - self.offset
+
+
+@dataclass(frozen=True, slots=True)
 class FileDeclaration:
     """What a caller says of a file before its content is seen."""
 

@@ -24,6 +24,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "invalid_body_param": ("colour",),
     "unreadable_form_value": ("channel_id",),
     "incorrect_number_of_client_ids": (1, 2),
+    "first_chunk_too_small": (5 * 2**20,),
 }
 """Arguments of those that take some."""
 LONGEST_NAME = "ä" * 255
@@ -48,11 +49,12 @@ def test_all_of_them_are_looked_at() -> None:
 def test_a_refusal(name: str) -> None:
     refusal = ALL[name]
     own = refusal.id.startswith("gateway.")
-    assert re.fullmatch(r"gateway\.[a-z_]+|api\.[a-z_.]+\.app_error", refusal.id)
+    assert re.fullmatch(r"gateway\.[a-z_]+|(api|app|model)\.[a-z_.]+", refusal.id)
     assert re.fullmatch(r"[a-z_]+", refusal.reason)
     assert refusal.reason == refusal.id.removeprefix("gateway.") if own else True
     assert refusal.message[0].isupper() or refusal.message[0] == "“"
-    assert refusal.message.endswith(".")
+    # Of Mattermost's own texts one has no full stop.
+    assert refusal.message.endswith(".") or refusal.id.startswith("model.")
     assert ".." not in refusal.message
     assert "\n" not in refusal.message
 
@@ -90,6 +92,15 @@ def test_statuses_are_in_their_places() -> None:
         "unreadable_form_value": 400,
         "conflicting_channel_ids": 400,
         "incorrect_number_of_client_ids": 400,
+        "upload_session_unverified": 409,
+        "not_permitted": 403,
+        "invalid_session_filename": 400,
+        "invalid_session_size": 400,
+        "invalid_chunk_type": 400,
+        "unreadable_chunk_form": 400,
+        "chunk_too_long": 400,
+        "first_chunk_too_small": 400,
+        "concurrent_chunks": 400,
     }
 
 

@@ -235,6 +235,7 @@ def test_settings_do_not_change() -> None:
         ("max_file_size", "100MiB"),
         ("session_ttl", "60s"),
         ("session_negative_ttl", "5s"),
+        ("upload_session_ttl", "24h"),
         ("workers", "1"),
         ("listen", "0.0.0.0:8066"),
         ("trusted_proxies", ""),

@@ -29,6 +29,7 @@ from gateway.refusals import (
 )
 from gateway.upload.facts import judged_by_mattermost
 from gateway.upload.request import Answer, ClientGone, UploadRequest
+from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.connection import UpstreamError
@@ -45,6 +46,7 @@ class GatewayApp:
         self,
         *,
         uploads: Uploads,
+        upload_sessions: UploadSessions,
         whole_forms: WholeForms,
         passthrough: Passthrough,
         mattermost: Mattermost,
@@ -54,6 +56,7 @@ class GatewayApp:
     ) -> None:
         """``serve_rest``: whether requests that have nothing to do with files pass."""
         self._uploads = uploads
+        self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
         self._passthrough = passthrough
         self._host = mattermost.host
@@ -177,6 +180,11 @@ class GatewayApp:
     ) -> Answer:
         """The story of a row is told by how its files travel."""
         match endpoint.way:
+            case Way.DECLARATION:
+                return await self._upload_sessions.declare(request, account)
+            case Way.CHUNK:
+                session_id = path.rpartition(b"/")[2].decode()
+                return await self._upload_sessions.append(session_id, request, account)
             case Way.FORM | Way.PEM_FORM:
                 return await self._whole_forms.upload(endpoint, path, request, account)
             case Way.SERVER_FORM | Way.SERVER_UPLOAD:

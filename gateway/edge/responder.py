@@ -20,17 +20,12 @@ class Responder:
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer. Raises ClientGone."""
         self.started = True
+        headers = [*answer.headers]
+        if answer.status != 204:  # RFC 9110, 8.6
+            headers.append((b"content-length", b"%d" % len(answer.body)))
+        headers.append((b"x-request-id", self._request_id))
         await self._pass(
-            {
-                "type": WHOLE,
-                "status": answer.status,
-                "headers": [
-                    *answer.headers,
-                    (b"content-length", b"%d" % len(answer.body)),
-                    (b"x-request-id", self._request_id),
-                ],
-                "body": answer.body,
-            }
+            {"type": WHOLE, "status": answer.status, "headers": headers, "body": answer.body}
         )
 
     async def start(self, status: int, headers: RawHeaders) -> None:

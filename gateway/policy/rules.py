@@ -1,6 +1,8 @@
 """The rules that files are judged by."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from hashlib import blake2b
 
 from gateway.policy.agreement import Agreement
 from gateway.policy.selectors import TypeSelector
@@ -26,3 +28,8 @@ class Policy:
         for extension in self.denied_extensions:
             if extension != extension.lower() or extension.startswith("."):
                 raise ValueError(f"{extension!r} is not a lower-case ending without its dot")
+
+    def fingerprint(self) -> str:
+        """The same for equal policies, in whatever process."""
+        document = json.dumps(asdict(self), sort_keys=True, default=sorted)  # sets as lists
+        return blake2b(document.encode(), digest_size=16).hexdigest()

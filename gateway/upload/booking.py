@@ -39,7 +39,7 @@ class Booking:
         try:
             return await self._ledger.reserve(wanted)
         except LedgerUnavailable as error:
-            raise Refused(ledger_unavailable(_RETRY_LEDGER_AFTER)) from error
+            raise refused_by_ledger() from error
 
     async def settle(self, reservation: Reservation, stored: int, account: Account) -> None:
         """Trouble is noted in ``account`` only: the ledger books it as soon as it can."""
@@ -57,3 +57,8 @@ class Booking:
             resets_at=f"{datetime.fromtimestamp(end, UTC):%H:%M} UTC",
             retry_after=max(1, ceil(end - self._now())),
         )
+
+
+def refused_by_ledger() -> Refused:
+    """What is raised where the ledger is unavailable."""
+    return Refused(ledger_unavailable(_RETRY_LEDGER_AFTER))

@@ -73,6 +73,13 @@ class Form:
                 return Field(headers.name, await self._read_value())
         return None
 
+    async def next_content(self) -> FilePart | None:
+        """The next part as a file, whatever it calls itself, or None after the last."""
+        while not isinstance(event := await self._next_event(), FormEnd):
+            if isinstance(event, PartBegin):
+                return FilePart(self, event.headers.name, event.headers.filename or "")
+        return None
+
     async def skip(self, part: FilePart) -> None:
         """Read past what is left of ``part``."""
         while not part.ended:

@@ -1,7 +1,10 @@
 """The calls of Mattermost's API that the gateway makes for itself, through httpx."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx
@@ -9,9 +12,11 @@ import httpx
 from gateway.refusals import Headers, Refusal, session_expired, shown
 from gateway.upstream.connection import Broken, RawHeaders, TimedOut, Unreachable, UpstreamError
 from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
-from gateway.values import Credential, CredentialKind, Identity
+from gateway.values import Credential, CredentialKind, Identity, UploadSession
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
+
+T = TypeVar("T")
 
 
 class Mattermost:
@@ -61,13 +66,10 @@ class Mattermost:
 
     async def me(self, credential: Credential, headers: RawHeaders) -> Identity | Refusal:
         """Who holds ``credential``, or Mattermost's refusal of it. Raises UpstreamError."""
-        query = ""
-        if credential.kind is CredentialKind.QUERY:
-            query = "?" + urlencode({"access_token": credential.token})
         request_headers = headers + credential_headers(credential)
-        response = await self._get(f"users/me{query}", request_headers)
+        response = await self._get(f"users/me{credential_query(credential)}", request_headers)
         if response.status_code in (401, 403):
-            return _refusal(response)
+            return _rejection(response)
         if response.status_code != 200:
             raise Broken(f"users/me answered {response.status_code}")
         return _identity(response)
@@ -93,6 +95,20 @@ class Mattermost:
         if response.status == 401:
             return session_expired()
         return Identity(credential.remote_id, "", frozenset())
+
+    async def upload_session(
+        self, session_id: str, credential: Credential, headers: RawHeaders
+    ) -> UploadSession | Refusal:
+        """The session, or Mattermost's refusal to tell of it. Raises UpstreamError."""
+        path = f"uploads/{session_id}{credential_query(credential)}"
+        response = await self._get(path, headers + credential_headers(credential))
+        if 400 <= response.status_code < 500:
+            refusal = _refusal(response)
+            if refusal is not None:
+                return refusal
+        if response.status_code != 200:
+            raise Broken(f"uploads answered {response.status_code}")
+        return read_upload_session(response.content)
 
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""
@@ -131,6 +147,13 @@ def credential_headers(credential: Credential) -> RawHeaders:
             return [(b"x-remotecluster-id", remote_id), (b"x-remotecluster-token", token)]
 
 
+def credential_query(credential: Credential) -> str:
+    """A query with ``credential``, if it came in one; else nothing."""
+    if credential.kind is not CredentialKind.QUERY:
+        return ""
+    return "?" + urlencode({"access_token": credential.token})
+
+
 def _is_well(response: httpx.Response) -> bool:
     try:
         return bool(response.json()["status"] == "OK")
@@ -146,23 +169,51 @@ def _identity(response: httpx.Response) -> Identity:
         raise Broken("users/me did not answer with a user") from error
 
 
-def _refusal(response: httpx.Response) -> Refusal:
+def read_upload_session(document: bytes) -> UploadSession:
+    """Raises Broken unless ``document`` is one, as Mattermost writes it."""
+    try:
+        session = json.loads(document)
+        return UploadSession(
+            id=_checked(session["id"], str),
+            user_id=_checked(session["user_id"], str),
+            is_import=session["type"] == "import",
+            name=_checked(session["filename"], str),
+            size=_checked(session["file_size"], int),
+            offset=_checked(session["file_offset"], int),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken("Mattermost did not answer with an upload session") from error
+
+
+def _checked(value: object, kind: type[T]) -> T:
+    """Raises TypeError unless ``value`` is of that very type."""
+    if type(value) is not kind:
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _rejection(response: httpx.Response) -> Refusal:
+    """Of a credential, with the cookie that Mattermost takes back."""
     cookies: Headers = tuple(
         (name.lower(), value)
         for name, value in response.headers.raw
         if name.lower() == b"set-cookie"
     )
+    refusal = _refusal(response)
+    if refusal is None:
+        return session_expired(cookies)
+    return replace(refusal, reason="unauthenticated", headers=cookies)
+
+
+def _refusal(response: httpx.Response) -> Refusal | None:
+    """Mattermost's own words; None if it has none."""
     try:
         error = response.json()
-        return Refusal(
-            str(error["id"]),
-            response.status_code,
-            "unauthenticated",
-            shown(str(error["message"]), 500),
-            headers=cookies,
-        )
+        reason = "unauthenticated" if response.status_code == 401 else "mattermost_refused"
+        message = shown(str(error["message"]), 500)
+        return Refusal(str(error["id"]), response.status_code, reason, message)
     except (ValueError, KeyError, TypeError):
-        return session_expired(cookies)
+        return None
 
 
 class _PooledTransport(httpx.AsyncBaseTransport):

@@ -63,6 +63,17 @@ async def test_an_answer_is_sent_whole_with_the_requests_id() -> None:
     ]
 
 
+async def test_an_answer_without_content_has_no_length() -> None:
+    """RFC 9110, 8.6."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await Responder(send, "id1").answer(Answer(204, [], b""))
+    assert [message["headers"] for message in sent] == [[(b"x-request-id", b"id1")]]
+
+
 async def test_an_answer_in_pieces() -> None:
     sent: list[Any] = []
 

@@ -17,6 +17,7 @@ from gateway.metrics.cells import Cells
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refused, ledger_unavailable
 from gateway.upload.request import Answer, UploadRequest
+from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.connection import TimedOut
@@ -43,6 +44,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
     with path.open("w") as file:
         app = GatewayApp(
             uploads=cast(Uploads, Story(behave)),
+            upload_sessions=cast(UploadSessions, None),
             whole_forms=cast(WholeForms, Story(behave)),
             passthrough=Passthrough(mattermost),
             mattermost=mattermost,

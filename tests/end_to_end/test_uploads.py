@@ -20,6 +20,7 @@ from tests.support.gateway import GatewayProcess
 from tests.support.server import Server
 from tests.support.wire import Client, field, file_part
 
+MIB = 2**20
 PDF = b"%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n%%EOF\n"
 
 
@@ -63,6 +64,19 @@ def test_a_large_file_arrives_as_it_was(client: Client, server: Server) -> None:
     content = bytes(range(256)) * 4096 * 20  # 20 MiB
     (info,) = infos(client.raw("large.bin", content).json())
     assert server.stored(info["id"]) == content
+
+
+def test_a_file_in_chunks(client: Client, server: Server) -> None:
+    content = bytes(range(256)) * 4096 * 8
+    declared = {"channel_id": client.channel_id, "filename": "a.bin", "file_size": len(content)}
+    body = json.dumps(declared).encode()
+    created = client.request("POST", "/api/v4/uploads", body=body)
+    assert created.status == 201
+    target = f"/api/v4/uploads/{created.json()['id']}"
+    for piece, status in ((content[: 6 * MIB], 204), (content[6 * MIB :], 200)):
+        answer = client.request("POST", target, body=piece)
+        assert answer.status == status
+    assert server.stored(answer.json()["id"]) == content
 
 
 @pytest.mark.parametrize("size", [0, 1, 5, 65_536, 300_000, 3_000_000])
@@ -197,6 +211,23 @@ def test_mattermostautodriver(drivers_options: dict[str, Any], server: Server) -
         file_id = answer["file_infos"][0]["id"]
         driver.posts.create_post(server.channel_id, "numbers", file_ids=[file_id])
         assert server.stored(file_id) == b"a,b\n1,2\n"
+        driver.logout()
+
+
+def test_mattermostautodriver_resumes(drivers_options: dict[str, Any], server: Server) -> None:
+    """It sends each chunk in a form."""
+    path = drivers_options["basepath"].removesuffix("/api/v4")
+    content = PDF + bytes(range(256)) * 4096 * 6
+    with mattermostautodriver.TypedDriver({**drivers_options, "basepath": path}) as driver:
+        driver.login()
+        upload = driver.uploads.create_upload(server.channel_id, "large.pdf", len(content))
+        with pytest.raises(json.JSONDecodeError):  # it wants content of a 204, too
+            driver.uploads.upload_data(upload["id"], ("a", content[: 5 * MIB]))
+        offset = driver.uploads.get_upload(upload["id"])["file_offset"]
+        assert offset == 5 * MIB
+        info = driver.uploads.upload_data(upload["id"], ("b", content[offset:]))
+        assert (info["name"], info["size"]) == ("large.pdf", len(content))
+        assert server.stored(info["id"]) == content
         driver.logout()
 
 

@@ -1,4 +1,8 @@
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -213,3 +217,41 @@ def test_a_policy_wants_its_endings_lower_case_without_dot(extension: str) -> No
 def test_a_policy_wants_a_size() -> None:
     with pytest.raises(ValueError, match="-1"):
         replace(OPEN, max_file_size=-1)
+
+
+# Which policy it was.
+
+
+def test_equal_policies_have_one_fingerprint_in_all_processes() -> None:
+    """Sets have another order in each."""
+    code = (
+        "from tests.policy.test_judge import USUAL, replace, TypeSelector;"
+        "print(replace(USUAL, allowed=TypeSelector.parse('images,text,a/b,c/d')).fingerprint())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"max_file_size": 1001},
+        {"allowed": TypeSelector.parse("images")},
+        {"allowed": TypeSelector.parse("image/*")},
+        {"allowed": TypeSelector.parse("image/png")},
+        {"denied": NOTHING},
+        {"denied_extensions": frozenset({"exe"})},
+        {"agreement": Agreement.OFF},
+    ],
+    ids=str,
+)
+def test_other_policies_have_another_fingerprint(change: dict[str, Any]) -> None:
+    assert replace(USUAL, **change).fingerprint() != USUAL.fingerprint()

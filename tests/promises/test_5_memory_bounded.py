@@ -3,6 +3,7 @@
 Bounds are those of the design: 32 MiB for one upload however large it is.
 """
 
+import json
 import re
 import shutil
 import socket
@@ -130,6 +131,19 @@ def test_a_form_with_one_gibibyte(client: Client, gateway: GatewayProcess) -> No
         response = wire.response()
     assert response.status == 201
     assert response.json()["file_infos"][0]["size"] == GIB
+    assert grown.bytes < BOUND
+
+
+def test_chunks_of_an_upload_session(client: Client, gateway: GatewayProcess) -> None:
+    document = {"channel_id": client.channel_id, "filename": "large.bin", "file_size": GIB}
+    session = client.request("POST", "/api/v4/uploads", body=json.dumps(document).encode()).json()
+    half = client.head(("Content-Length", str(GIB // 2)))
+    with growth(gateway.pid) as grown:
+        for status in (204, 200):
+            with Wire(client.address, timeout=60) as wire:
+                wire.send_head("POST", f"/api/v4/uploads/{session['id']}", half)
+                send_blocks(wire, GIB // 2)
+                assert wire.response().status == status
     assert grown.bytes < BOUND
 
 

@@ -126,16 +126,20 @@ def test_headers_that_may_come_once_come_once(
     assert mattermost.state()["recent"] == []
 
 
-def test_a_resumable_upload_has_no_rule_yet(client: Client, mattermost: StandInProcess) -> None:
+def test_an_upload_session_that_was_begun_past_the_gateway(
+    client: Client, mattermost: StandInProcess
+) -> None:
     wanted = {"channel_id": client.channel_id, "filename": "a.pdf", "file_size": 1000}
-    created = client.request("POST", "/api/v4/uploads", body=json.dumps(wanted).encode())
-    assert (created.status, created.json()["id"]) == (403, "gateway.unguarded_upload")
     direct = Client(("127.0.0.1", mattermost.port), client.token, client.channel_id)
     upload = direct.request("POST", "/api/v4/uploads", body=json.dumps(wanted).encode()).json()
     before = stored(mattermost)
     for target in (f"/api/v4/uploads/{upload['id']}", f"/api/v4/%75ploads/{upload['id']}"):
+        answer = client.request("POST", target, body=program(1000))
+        assert (answer.status, answer.json()["id"]) == (409, "gateway.upload_session_unverified")
+    for target in (f"/api/v4/uploads/{upload['id']}/", "/api/v4/uploads/"):
         assert client.request("POST", target, body=program(1000)).status == 403
     assert stored(mattermost) == before
+    assert mattermost.state()["uploads"] == []
 
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "h2c")]

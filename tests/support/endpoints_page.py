@@ -40,8 +40,11 @@ and logs.
 
 {takes}
 
-- Resumable uploads (`uploads`, `upload_data`) are refused for now, with
-  `403 gateway.unguarded_upload`.
+- A resumable upload is declared (`uploads`), and then comes in chunks (`upload_data`), to
+  whichever worker or gateway with the same ledger. What is declared is judged, and holds its size
+  of the quota. The head of the first chunk decides before any of it goes on; later chunks need
+  that verdict on record. A declaration with `type: import` follows the rule of imports, and
+  counts against nobody's quota.
 - A form is read once, strictly, and the gateway writes one of its own for Mattermost: the same
   parts in the same order, but no byte of the framing that the client chose. All files in a form
   are judged, whatever their fields are called. Together they may be as large as one.

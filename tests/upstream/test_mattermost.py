@@ -11,7 +11,7 @@ import pytest
 from gateway.refusals import Refusal
 from gateway.upstream.connection import Broken, TimedOut, Unreachable, UpstreamError
 from gateway.upstream.mattermost import Mattermost, credential_headers
-from gateway.values import Credential, CredentialKind, Identity
+from gateway.values import Credential, CredentialKind, Identity, UploadSession
 from tests.upstream.support import TIMEOUT, Request, Visitor, upstream
 
 HEADER = Credential(CredentialKind.HEADER, "secret")
@@ -241,3 +241,77 @@ async def test_an_ipv6_address() -> None:
 def test_a_token_with_bytes_beyond_ascii() -> None:
     credential = Credential(CredentialKind.HEADER, "\xff")
     assert credential_headers(credential) == [(b"authorization", b"Bearer \xff")]
+
+
+# Upload sessions.
+
+SESSION = {
+    "id": "s1",
+    "type": "attachment",
+    "user_id": "u1",
+    "filename": "a.txt",
+    "file_size": 10,
+    "file_offset": 4,
+    "remote_id": "",
+}
+
+
+async def session(given: bytes, credential: Credential) -> tuple[UploadSession | Refusal, Request]:
+    requests: list[Request] = []
+
+    async def serve(visitor: Visitor) -> None:
+        requests.append(await visitor.head())
+        await visitor.send(given)
+
+    async with upstream(serve, subpath="/chat", timeout=0.5) as server:
+        result = await server.mattermost.upload_session("s1", credential, [(b"x-a", b"1")])
+    return result, requests[0]
+
+
+async def test_an_upload_session() -> None:
+    known, request = await session(answer(200, SESSION), HEADER)
+    assert known == UploadSession("s1", "u1", is_import=False, name="a.txt", size=10, offset=4)
+    assert request.line == "GET /chat/api/v4/uploads/s1 HTTP/1.1"
+    assert (request.header("authorization"), request.header("x-a")) == ("Bearer secret", "1")
+    known, request = await session(
+        answer(200, SESSION | {"type": "import"}), Credential(CredentialKind.QUERY, "a&b")
+    )
+    assert isinstance(known, UploadSession)
+    assert known.is_import
+    assert request.line == "GET /chat/api/v4/uploads/s1?access_token=a%26b HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(400, "mattermost_refused"), (401, "unauthenticated"), (404, "mattermost_refused")],
+)
+async def test_an_upload_session_that_is_not_told(status: int, reason: str) -> None:
+    error = {"id": "app.upload.get.app_error", "message": "Failed to get upload."}
+    refused, _ = await session(answer(status, error), HEADER)
+    assert refused == Refusal(error["id"], status, reason, error["message"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        answer(500, {"id": "a", "message": "b"}),
+        answer(404, body=b"<html>"),
+        answer(302),
+        answer(200, body=b"<html>"),
+        answer(200, []),
+        *(
+            answer(200, {k: v for k, v in SESSION.items() if k != left})
+            for left in SESSION
+            if left != "remote_id"
+        ),
+        answer(200, SESSION | {"file_size": "10"}),
+        answer(200, SESSION | {"file_size": True}),
+        answer(200, SESSION | {"file_offset": 4.0}),
+        answer(200, SESSION | {"file_offset": -1}),
+        answer(200, SESSION | {"file_offset": 11}),
+        answer(200, SESSION | {"filename": None}),
+    ],
+)
+async def test_an_answer_that_is_no_upload_session(given: bytes) -> None:
+    with pytest.raises(Broken):
+        await session(given, HEADER)

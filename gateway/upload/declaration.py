@@ -1,0 +1,112 @@
+"""What ``POST /api/v4/uploads`` declares: JSON, read strictly, and written anew.
+
+Mattermost's reader takes the first value of a body, the last of two equal keys, and keys in any
+case (Go's ``encoding/json``); what depends on that is refused. Keys that say nothing to it at
+this point, such as ``id`` or ``file_offset``, are left out.
+Sources: ``UploadSession`` and ``createUpload`` of Mattermost 5.37, and recordings.
+"""
+
+import json
+from typing import NamedTuple, NoReturn
+
+from gateway.body.filename import stored_name
+from gateway.refusals import (
+    Refused,
+    ambiguous_request,
+    invalid_body_param,
+    invalid_session_filename,
+    invalid_session_size,
+)
+from gateway.upload.request import Source
+
+LONGEST = 64 * 1024
+"""Bytes."""
+_LARGEST_SIZE = 2**63 - 1
+_TEXTS = ("channel_id", "filename", "type", "remote_id", "req_file_id")
+_FORWARDED = (*_TEXTS, "file_size")
+_TYPES = ("attachment", "import")
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Declaration(NamedTuple):
+    """A file that is to be uploaded in a session."""
+
+    name: str
+    """Under which Mattermost would store it."""
+    size: int
+    """Bytes."""
+    is_import: bool
+    document: bytes
+    """What Mattermost is told."""
+
+
+async def read_declaration(body: Source, content_length: int | None) -> Declaration:
+    """Raises Refused for what Mattermost would refuse, and for what could be read otherwise;
+    ClientGone."""
+    return _declaration(await _read(body, content_length))
+
+
+async def _read(body: Source, content_length: int | None) -> bytes:
+    if content_length is not None and content_length > LONGEST:
+        raise Refused(invalid_body_param("upload"))
+    pieces, size = [], 0
+    while piece := await body.read():
+        pieces.append(piece)
+        size += len(piece)
+        if size > LONGEST:
+            raise Refused(invalid_body_param("upload"))
+    return b"".join(pieces)
+
+
+def _declaration(document: bytes) -> Declaration:
+    given = _object(document)
+    for key in given:
+        if key not in _FORWARDED and key.casefold() in _FORWARDED:
+            raise Refused(ambiguous_request(f"the key {key} is not written in small letters."))
+    fields: dict[str, str | int] = {}
+    for key in _TEXTS:
+        text = given.get(key)
+        if text is None:  # null leaves a field as it is
+            continue
+        if not isinstance(text, str):
+            raise Refused(invalid_body_param("upload"))
+        fields[key] = text
+    size = given.get("file_size")
+    size = 0 if size is None else size
+    if type(size) is not int or abs(size) > _LARGEST_SIZE:
+        raise Refused(invalid_body_param("upload"))
+    kind = fields.get("type") or "attachment"
+    if kind not in _TYPES:
+        raise Refused(ambiguous_request("its type is neither attachment nor import."))
+    name = str(fields.get("filename", ""))
+    if not name:
+        raise Refused(invalid_session_filename())
+    if size <= 0:
+        raise Refused(invalid_session_size())
+    name = stored_name(name)
+    fields |= {"type": kind, "filename": name, "file_size": size}
+    return Declaration(name, size, kind == "import", _encode(fields).encode())
+
+
+def _object(document: bytes) -> dict[str, object]:
+    try:
+        given = json.loads(
+            document.decode(), object_pairs_hook=_unique, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise Refused(invalid_body_param("upload")) from None
+    if not isinstance(given, dict):
+        raise Refused(invalid_body_param("upload"))
+    return given
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    given = dict(pairs)
+    if len(given) != len(pairs):
+        raise Refused(ambiguous_request("a key of its JSON comes twice."))
+    return given
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,1 @@
+"""Upload sessions through the gateway: files that are declared first, and sent in chunks."""
