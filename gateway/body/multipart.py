@@ -1,8 +1,9 @@
 """A strict streaming reader of multipart/form-data (RFC 7578, RFC 2046 §5.1): bytes in, events out.
 
-It reads what browsers and HTTP libraries write, exactly as Mattermost does, and refuses whatever
-readers are known to disagree about. Content passes through without being copied; what waits
-for the next chunk is never longer than the delimiter, or than ``max_header_bytes`` in headers.
+It reads what browsers and HTTP libraries write, exactly as Mattermost does. Whatever readers are
+known to disagree about is a fault, and comes as an event in its place: what stands before it was
+read well. Content passes through without being copied; what waits for the next chunk is never
+longer than the delimiter, or than ``max_header_bytes`` in headers.
 """
 
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from enum import Enum, auto
 
 from gateway.body.part_headers import PartHeaders, parse_part_headers
 from gateway.refusals import (
+    Refusal,
     Refused,
     ambiguous_request,
     unreadable_form_value,
@@ -36,7 +38,7 @@ class PartData:
 
 @dataclass(frozen=True, slots=True)
 class PartEnd:
-    """The boundary line after the part is complete and well-formed."""
+    """The delimiter after the part is complete, whatever follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +46,20 @@ class FormEnd:
     """The form is complete and nothing follows it."""
 
 
-Event = PartBegin | PartData | PartEnd | FormEnd
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """From here on the form cannot be read, or not in one way only. Nothing comes after it.
 
-
-class Truncated(Refused):
-    """The body ended before the form did. Carries what Mattermost answers when it streams a form.
-
-    ``form_value`` is the name of the value that was cut, None when it was not a form value.
+    Once a part's content has begun, none comes before its PartEnd unless the body ends there.
     """
 
-    def __init__(self, form_value: str | None) -> None:
-        super().__init__(
-            unreadable_request() if form_value is None else unreadable_form_value(form_value)
-        )
-        self.form_value = form_value
+    refusal: Refusal
+    truncated: bool = False
+    """Whether it is that the body ended before the form did. The refusal then is what Mattermost
+    answers when it streams a form."""
+
+
+Event = PartBegin | PartData | PartEnd | FormEnd | Fault
 
 
 class _State(Enum):
@@ -67,14 +69,11 @@ class _State(Enum):
     CONTENT_START = auto()
     CONTENT = auto()
     EPILOGUE = auto()
+    FAULT = auto()
 
 
 class MultipartParser:
-    """Feed it the body's chunks, then call ``finish``; of no use any more once it has raised.
-
-    A part's PartEnd waits for the line that proves its end, and that of the last part for the end
-    of the body, so that no file is complete before all that was sent with it has been accepted.
-    """
+    """Feed it the body's chunks, then call ``finish``."""
 
     def __init__(
         self, boundary: bytes, *, max_parts: int = 1000, max_header_bytes: int = 8192
@@ -90,6 +89,8 @@ class MultipartParser:
         self._header_lines: list[bytes] = []
         self._header_bytes = 0
         self._part: PartHeaders | None = None
+        self.fault: Fault | None = None
+        """The fault, as soon as it is certain that it will come."""
 
     @property
     def held(self) -> int:
@@ -97,8 +98,15 @@ class MultipartParser:
         return len(self._held)
 
     def feed(self, data: bytes) -> list[Event]:
-        """What the next chunk of the body completes. Raises Refused."""
+        """What the next chunk of the body completes; nothing any more behind a Fault."""
         events: list[Event] = []
+        try:
+            self._read(data, events)
+        except Refused as refused:
+            events.append(self._fail(Fault(refused.refusal)))
+        return events
+
+    def _read(self, data: bytes, events: list[Event]) -> None:
         position = 0
         while position < len(data):
             match self._state:
@@ -107,23 +115,35 @@ class MultipartParser:
                 case _State.OPENING:
                     position = self._read_opening(data, position)
                 case _State.AFTER_BOUNDARY:
-                    position = self._read_after_boundary(data, position, events)
+                    position = self._read_after_boundary(data, position)
                 case _State.HEADERS:
                     position = self._read_headers(data, position, events)
                 case _State.CONTENT_START:
                     position = self._read_content_start(data, position, events)
                 case _State.EPILOGUE:
                     position = self._read_epilogue(data, position)
-        return events
+                case _State.FAULT:
+                    return
 
     def finish(self) -> list[Event]:
-        """The last events, at the end of the body. Raises Truncated."""
+        """The last event, at the end of the body; none behind a Fault."""
+        if self._state is _State.FAULT:
+            return []
         if self._state is _State.EPILOGUE and self._held in (b"", b"\r\n"):
-            return [FormEnd()] if self._part is None else [PartEnd(), FormEnd()]
-        in_content = self._state in (_State.CONTENT, _State.CONTENT_START)
-        if in_content and self._part is not None and self._part.filename is None:
-            raise Truncated(self._part.name)
-        raise Truncated(None)
+            return [FormEnd()]
+        return [self._fail(Fault(self._unreadable(), truncated=True))]
+
+    def _unreadable(self) -> Refusal:
+        """As Mattermost answers when it streams a form that ends here."""
+        if self._part is not None and self._part.filename is None:
+            return unreadable_form_value(self._part.name)
+        return unreadable_request()
+
+    def _fail(self, fault: Fault) -> Fault:
+        """The fault that comes now: ``fault``, unless one is noted already."""
+        self.fault = self.fault or fault
+        self._enter(_State.FAULT)
+        return self.fault
 
     def _read_opening(self, data: bytes, position: int) -> int:
         """Up to the first boundary, which nothing but an empty line may precede.
@@ -144,7 +164,7 @@ class MultipartParser:
         self._enter(_State.AFTER_BOUNDARY)
         return end
 
-    def _read_after_boundary(self, data: bytes, position: int, events: list[Event]) -> int:
+    def _read_after_boundary(self, data: bytes, position: int) -> int:
         """The two bytes that tell whether another part follows."""
         end = min(position + 2 - len(self._held), len(data))
         self._held += data[position:end]
@@ -154,8 +174,6 @@ class MultipartParser:
             case b"--":
                 self._enter(_State.EPILOGUE)
             case b"\r\n":
-                if self._part is not None:
-                    events.append(PartEnd())
                 self._begin_part()
             case _ if self._held.startswith(b"\n"):
                 raise _ambiguous(_BARE_LINE_FEED)
@@ -167,7 +185,6 @@ class MultipartParser:
         self._parts += 1
         if self._parts > self._max_parts:
             raise _ambiguous(f"the form has more than {self._max_parts} parts.")
-        self._part = None
         self._header_lines = []
         self._header_bytes = 0
         self._enter(_State.HEADERS)
@@ -215,15 +232,16 @@ class MultipartParser:
         # Searched for without its carriage return, so that one search also finds bare line feeds.
         boundary = self._delimiter[1:]
         found = data.find(boundary, position)
+        while found >= 0 and (found == position or data[found - 1] != _CR):
+            self._note_bare_line_feed()
+            found = data.find(boundary, found + len(boundary))
         if found < 0:
             end = self._possible_delimiter(data, position)
             self._pass_on(data, position, end, events)
             self._held = data[end:]
             return len(data)
-        if found == position or data[found - 1] != _CR:
-            raise _ambiguous(_BARE_LINE_FEED)
         self._pass_on(data, position, found - 1, events)
-        self._enter(_State.AFTER_BOUNDARY)
+        self._end_part(events)
         return found + len(boundary)
 
     def _read_held_content(self, data: bytes, position: int, events: list[Event]) -> int:
@@ -231,17 +249,29 @@ class MultipartParser:
         bare = self._held[0] != _CR
         missing = self._delimiter[1 if bare else 0 :][len(self._held) :]
         piece = data[position : position + len(missing)]
-        if piece == missing:
-            if bare:
-                raise _ambiguous(_BARE_LINE_FEED)
-            self._enter(_State.AFTER_BOUNDARY)
+        if piece == missing and not bare:
+            self._end_part(events)
             return position + len(missing)
-        if missing.startswith(piece):
+        if piece == missing:
+            self._note_bare_line_feed()
+        elif missing.startswith(piece):
             self._held += piece
             return len(data)
         events.append(PartData(self._held))
         self._held = b""
         return position
+
+    def _end_part(self, events: list[Event]) -> None:
+        """Its delimiter is complete. Raises Refused if its content could be read in two ways."""
+        events.append(PartEnd())
+        self._part = None
+        if self.fault is not None:
+            raise Refused(self.fault.refusal)
+        self._enter(_State.AFTER_BOUNDARY)
+
+    def _note_bare_line_feed(self) -> None:
+        """A delimiter behind one ends the part for some readers; to Go it is content."""
+        self.fault = self.fault or Fault(ambiguous_request(_BARE_LINE_FEED))
 
     def _possible_delimiter(self, data: bytes, position: int) -> int:
         """Where a delimiter may begin that the end of ``data`` cuts; its length if none does.

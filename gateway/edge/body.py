@@ -45,6 +45,9 @@ class RequestBody:
                 return piece
         return b""
 
+    # The body of a raw upload is the file: there is nothing behind it that could be wrong.
+    read_on = read
+
     async def pour(self, sink: Sink) -> bool:
         """Have all that is left pumped into ``sink``, if that pays. Raises as ``read`` does."""
         if self._cycle is None or self._length is None or self.ended:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gateway.body.multipart import (
     Event,
+    Fault,
     FormEnd,
     MultipartParser,
     PartBegin,
@@ -27,6 +28,10 @@ class Field:
     value: str
 
 
+class Truncated(Refused):
+    """The body ended before the form did."""
+
+
 class FilePart:
     """A file within a form, to be read before the next part is asked for."""
 
@@ -38,7 +43,19 @@ class FilePart:
         self._form = form
 
     async def read(self) -> bytes:
-        """The next piece, empty at the end. Raises what the body raises, and Refused."""
+        """The next piece, empty at the end. Raises what the body raises.
+
+        Raises Refused, too, as soon as what has been read of the form makes it a bad one.
+        """
+        piece = await self.read_on()
+        self._form.check()
+        return piece
+
+    async def read_on(self) -> bytes:
+        """As ``read``, but what is wrong behind the file is left for ``next_part`` to raise.
+
+        Raises Refused where the file itself is cut off.
+        """
         while not self.ended:
             piece = await self._form.read_content()
             # Known at once where it is in hand: a file that is complete needs no waiting.
@@ -60,7 +77,7 @@ class Form:
         self._parser = MultipartParser(boundary)
         self._body = body
         self._content_length = content_length
-        self._closing = len(boundary) + len(b"\r\n----")
+        self._delimiter_size = len(boundary) + len(b"\r\n--")
         self._events: deque[Event] = deque()
 
     async def next_part(self) -> Field | FilePart | None:
@@ -89,9 +106,19 @@ class Form:
         """Bytes that the content of the present part cannot exceed; None if nothing tells."""
         if self._content_length is None:
             return None
-        here = sum(len(e.data) for e in self._events if isinstance(e, PartData))
+        here = 0
+        for event in self._events:
+            if isinstance(event, PartEnd):
+                return here
+            if isinstance(event, PartData):
+                here += len(event.data)
         to_come = self._content_length - self._body.received
-        return max(0, here + self._parser.held + to_come - self._closing)
+        return max(0, here + self._parser.held + to_come - self._delimiter_size)
+
+    def check(self) -> None:
+        """Raises Refused if a fault is known, however far behind it may stand."""
+        if self._parser.fault is not None:
+            raise _refused(self._parser.fault)
 
     async def read_content(self) -> bytes:
         """The next piece of the present part; empty at its end."""
@@ -123,4 +150,11 @@ class Form:
                 self._events.extend(self._parser.feed(piece))
             if self._body.ended:
                 self._events.extend(self._parser.finish())
+        event = self._events[0]
+        if isinstance(event, Fault):
+            raise _refused(event)
         return self._events.popleft()
+
+
+def _refused(fault: Fault) -> Refused:
+    return Truncated(fault.refusal) if fault.truncated else Refused(fault.refusal)

@@ -27,10 +27,20 @@ class Source(Protocol):
         """Bytes that have come."""
 
     async def read(self) -> bytes:
-        """The next piece; empty at the end. Raises ClientGone, Refused."""
+        """The next piece; empty at the end.
+
+        Raises ClientGone, and Refused as soon as it is known that the request will be refused.
+        """
+
+    async def read_on(self) -> bytes:
+        """The next piece of what is being forwarded; empty at the end.
+
+        Raises ClientGone, and Refused only where the end will not come: nothing else is a reason
+        any more to forward less than all.
+        """
 
     async def pour(self, connection: Connection) -> bool:
-        """Write all that is left into ``connection``, or return False. Raises as ``read``."""
+        """Write all that is left into ``connection``, or return False. Raises as ``read_on``."""
 
 
 class UploadRequest(NamedTuple):

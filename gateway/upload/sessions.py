@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 from gateway.accounting import Account, Stage
 from gateway.body.content_type import form_boundary
-from gateway.body.multipart import Truncated
 from gateway.body.spool import Spool, SpoolArea
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
@@ -43,7 +42,7 @@ from gateway.upload.booking import Booking, refused_by_ledger
 from gateway.upload.declaration import Declaration, read_declaration
 from gateway.upload.describe import parse_query
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
-from gateway.upload.form import Form
+from gateway.upload.form import Form, Truncated
 from gateway.upload.identify import head, identify
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
 from gateway.upload.record import SessionRecord
@@ -298,7 +297,7 @@ class UploadSessions:
         if source.ended:
             return _Ready(Content(first, None, len(first)), len(first))
         if size is not None:
-            rest = source.read if size else None
+            rest = source.read_on if size else None
             return _Ready(Content(first, rest, size, source.pour), size)
         spool = held.add(Spool(self._spools))
         first = first or await source.read()

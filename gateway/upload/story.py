@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 from gateway.accounting import Account, Stage
 from gateway.body.filename import stored_name
-from gateway.body.multipart import Truncated
 from gateway.body.spool import BLOCK_BYTES
 from gateway.identity.sessions import Sessions
 from gateway.refusals import (
@@ -22,7 +21,7 @@ from gateway.refusals import (
 )
 from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
 from gateway.upload.describe import FormUpload, describe, require_channel_id
-from gateway.upload.form import Field, FilePart, Form
+from gateway.upload.form import Field, FilePart, Form, Truncated
 from gateway.upload.identify import identify
 from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest

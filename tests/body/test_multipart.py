@@ -6,15 +6,15 @@ import pytest
 from gateway.body.content_type import form_boundary
 from gateway.body.multipart import (
     Event,
+    Fault,
     FormEnd,
     MultipartParser,
     PartBegin,
     PartData,
     PartEnd,
-    Truncated,
 )
 from gateway.body.part_headers import PartHeaders
-from gateway.refusals import Refused
+from gateway.refusals import unreadable_form_value, unreadable_request
 
 CHANNEL = b'--XX\r\nContent-Disposition: form-data; name="channel_id"\r\n\r\nabc\r\n'
 FILE = (
@@ -23,6 +23,20 @@ FILE = (
 )
 END = b"--XX--\r\n"
 CONTENT_OPENED = b'--XX\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+FAULTS_BEHIND_A_PART = {
+    "junk behind the delimiter": b"--XXq\r\n",
+    "a space behind the delimiter": b"--XX \r\n",
+    "a bare line feed behind the delimiter": b"--XX\nX: x",
+    "half an end": b"--XX-\r\n",
+    "something behind the end": b"--XX--more",
+    "a line behind the end": b"--XX--\r\n\r\n",
+    "a second form": END + FILE + END,
+    "a header without a name": b"--XX\r\n: x\r\n\r\n" + END,
+    "a header without its carriage return": b"--XX\r\nX: x\n",
+    "a part without headers": b"--XX\r\n\r\n",
+    "too long a header": b"--XX\r\nX: " + b"x" * 10_000,
+    "a boundary where content begins": CONTENT_OPENED + END,
+}
 
 
 def read(body: bytes, chunk_size: int | None = None, boundary: bytes = b"XX") -> list[Event]:
@@ -36,6 +50,14 @@ def read(body: bytes, chunk_size: int | None = None, boundary: bytes = b"XX") ->
 
 def content(events: list[Event]) -> bytes:
     return b"".join(event.data for event in events if isinstance(event, PartData))
+
+
+def fault(events: list[Event]) -> Fault:
+    """The fault that is the last of ``events``, and the only one."""
+    *before, last = events
+    assert isinstance(last, Fault)
+    assert not any(isinstance(event, Fault | FormEnd) for event in before)
+    return last
 
 
 def test_a_form_becomes_events() -> None:
@@ -152,10 +174,8 @@ def test_content_like_a_boundary_passes(data: bytes, chunk_size: int | None) -> 
         pytest.param(FILE.replace(b"Content-Type:", b" x") + END, id="folded header"),
     ],
 )
-def test_what_readers_disagree_about_is_refused(body: bytes, chunk_size: int | None) -> None:
-    with pytest.raises(Refused) as refused:
-        read(body, chunk_size)
-    assert refused.value.refusal.id == "gateway.ambiguous_request"
+def test_what_readers_disagree_about_is_a_fault(body: bytes, chunk_size: int | None) -> None:
+    assert fault(read(body, chunk_size)).refusal.id == "gateway.ambiguous_request"
 
 
 @pytest.mark.parametrize("chunk_size", [None, 1])
@@ -165,21 +185,87 @@ def test_what_readers_disagree_about_is_refused(body: bytes, chunk_size: int | N
 def test_a_body_without_its_boundary_gets_mattermosts_answer(
     body: bytes, chunk_size: int | None
 ) -> None:
-    with pytest.raises(Refused) as refused:
-        read(body, chunk_size)
-    assert refused.value.refusal.id == "api.file.upload_file.read_request.app_error"
+    assert fault(read(body, chunk_size)).refusal == unreadable_request()
 
 
 def test_a_body_without_its_boundary_is_not_read_to_its_end() -> None:
-    with pytest.raises(Refused):
-        MultipartParser(b"XX").feed(b"x" * 5000)
+    assert fault(MultipartParser(b"XX").feed(b"x" * 5000)).refusal == unreadable_request()
+
+
+# What stands before a fault was read well.
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2, 3])
+@pytest.mark.parametrize("behind", FAULTS_BEHIND_A_PART)
+def test_a_part_before_a_fault_is_complete(behind: str, chunk_size: int | None) -> None:
+    events = read(CHANNEL + FILE + FAULTS_BEHIND_A_PART[behind], chunk_size)
+    assert content(events) == b"abcaaa"
+    assert events.count(PartEnd()) == 2
+    assert fault(events).refusal.id == "gateway.ambiguous_request"
+    assert not fault(events).truncated
+
+
+def test_nothing_comes_after_a_fault() -> None:
+    parser = MultipartParser(b"XX")
+    (*_, end, found) = parser.feed(FILE + b"--XX--x" + CHANNEL)
+    assert (end, found) == (PartEnd(), parser.fault)
+    assert parser.feed(FILE + END) == []
+    assert parser.finish() == []
+
+
+BARE = b"aaa\n--XX--\nbbb\n--XX\nccc"
+"""Content in which readers that take bare line feeds for line breaks see two delimiters."""
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1, 2, 3, 7])
+@pytest.mark.parametrize("next_part", [b"", CHANNEL])
+def test_a_bare_delimiter_is_content_and_a_fault_behind_it(
+    next_part: bytes, chunk_size: int | None
+) -> None:
+    """As Mattermost reads it: of what is being forwarded nothing may be missing."""
+    events = read(CONTENT_OPENED + BARE + b"\r\n" + next_part + END, chunk_size)
+    assert content(events) == BARE
+    assert events[-2] == PartEnd()
+    assert "line feed" in fault(events).refusal.message
+
+
+@pytest.mark.parametrize("chunk_size", [None, 1])
+def test_a_bare_delimiter_is_the_fault_of_a_form_that_ends_with_it(chunk_size: int | None) -> None:
+    events = read(CONTENT_OPENED + b"aaa\n--XX--\n", chunk_size)
+    assert PartEnd() not in events
+    assert "line feed" in fault(events).refusal.message
+
+
+@pytest.mark.parametrize("cut", range(7))
+def test_the_fault_of_a_bare_delimiter_is_known_at_once(cut: int) -> None:
+    """Whoever has forwarded nothing yet need not go on."""
+    parser = MultipartParser(b"XX")
+    parser.feed(CONTENT_OPENED + b"aaa" + b"\n--XX"[:cut])
+    parser.feed(b"\n--XX"[cut:])
+    noted = parser.fault
+    assert noted is not None
+    assert fault(parser.feed(b"bbb\r\n" + END)) == noted
 
 
 def test_a_chunk_that_begins_with_a_bare_line_feed_and_the_boundary() -> None:
     parser = MultipartParser(b"XX")
     parser.feed(CONTENT_OPENED + b"aaa")
-    with pytest.raises(Refused, match="ambiguous"):
-        parser.feed(b"\n--XX--\r\n")
+    assert content(parser.feed(b"\n--XX--\r\n")) == b"\n--XX--"
+    assert parser.fault is not None
+
+
+def test_many_bare_delimiters_do_not_cut_content_into_pieces() -> None:
+    parser = MultipartParser(b"XX")
+    parser.feed(CONTENT_OPENED + b"aaa")
+    chunk = b"\n--XX" * 1000
+    assert parser.feed(chunk) == [PartData(chunk)]
+
+
+def test_a_fault_where_content_begins_lets_nothing_of_it_through() -> None:
+    events = read(CONTENT_OPENED + END, 1)
+    assert content(events) == b""
+    assert PartEnd() not in events
+    assert not fault(events).truncated
 
 
 @pytest.mark.parametrize(
@@ -198,35 +284,33 @@ def test_a_chunk_that_begins_with_a_bare_line_feed_and_the_boundary() -> None:
     ],
 )
 def test_where_a_form_was_cut(body: bytes, form_value: str | None) -> None:
-    with pytest.raises(Truncated) as truncated:
-        read(body)
-    assert truncated.value.form_value == form_value
-    error = "read_request" if form_value is None else "read_form_value"
-    assert truncated.value.refusal.id == f"api.file.upload_file.{error}.app_error"
+    refusal = unreadable_request() if form_value is None else unreadable_form_value(form_value)
+    assert fault(read(body)) == Fault(refusal, truncated=True)
 
 
-def test_no_file_of_a_cut_form_is_complete() -> None:
-    """The last file ends only with the body: what follows it can still be refused."""
+def test_a_part_is_complete_with_its_delimiter() -> None:
+    """Not before it, whatever was sent; and whatever follows it, or does not."""
     body = FILE + END
-    for length in range(len(body) - 1):
+    complete = len(FILE + b"--XX")
+    for length in range(len(body) + 1):
         parser = MultipartParser(b"XX")
-        assert PartEnd() not in parser.feed(body[:length])
-        if length != len(body) - len(b"\r\n"):
-            with pytest.raises(Truncated):
-                parser.finish()
+        events = parser.feed(body[:length])
+        assert (PartEnd() in events) == (length >= complete)
+        whole = length in (len(body), len(body) - len(b"\r\n"))
+        assert parser.finish() == ([FormEnd()] if whole else [parser.fault])
+        assert (parser.fault is None) == whole
 
 
-def test_a_file_is_complete_once_the_next_part_begins() -> None:
+def test_a_fault_is_known_with_the_event() -> None:
     parser = MultipartParser(b"XX")
-    assert PartEnd() not in parser.feed(FILE + b"--XX\r")
-    assert parser.feed(b"\n") == [PartEnd()]
+    assert fault(parser.feed(b"preamble\r\n" + FILE)) == parser.fault
 
 
 def test_limit_of_parts() -> None:
     parser = MultipartParser(b"XX", max_parts=2)
     parser.feed(CHANNEL + CHANNEL)
-    with pytest.raises(Refused, match="ambiguous"):
-        parser.feed(CHANNEL)
+    assert parser.fault is None
+    assert "more than 2 parts" in fault(parser.feed(CHANNEL)).refusal.message
 
 
 @pytest.mark.parametrize("chunk_size", [1, 1000])
@@ -238,12 +322,10 @@ def test_limit_of_header_bytes(chunk_size: int) -> None:
         parser = MultipartParser(b"XX", max_header_bytes=limit)
         parser.feed(b"--XX\r\n")
         events: list[Event] = []
-        try:
-            for position in range(0, 200, chunk_size):
-                events += parser.feed(lines[position : position + chunk_size])
-        except Refused:
-            assert limit == 199
-        assert bool(events) == (limit == 200)
+        for position in range(0, 200, chunk_size):
+            events += parser.feed(lines[position : position + chunk_size])
+        (event,) = events
+        assert isinstance(event, PartBegin if limit == 200 else Fault)
 
 
 def test_limits_are_per_part() -> None:
@@ -303,5 +385,5 @@ def test_what_is_held_back_never_exceeds_the_delimiter() -> None:
         passed += content(parser.feed(sent[position : position + 1]))
         assert position + 1 - len(passed) == parser.held < len(delimiter)
         assert sent.startswith(passed)
-    parser.feed(b"\r\n--" + boundary + b"--")
-    assert parser.finish() == [PartEnd(), FormEnd()]
+    assert parser.feed(b"\r\n--" + boundary + b"--")[-1] == PartEnd()
+    assert parser.finish() == [FormEnd()]

@@ -2,10 +2,18 @@
 
 import json
 import socket
+import struct
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fcntl import ioctl
+from pathlib import Path
+from termios import TIOCOUTQ
 from types import TracebackType
 from typing import Any, Self
+
+_LOOPBACK = "0100007F"
+"""127.0.0.1, as Linux writes it."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,7 @@ class Wire:
 
     def __init__(self, address: tuple[str, int], timeout: float = 20.0) -> None:
         self.socket = socket.create_connection(address, timeout=timeout)
+        self._ports = self.socket.getsockname()[1], address[1]
         self._file = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -47,6 +56,27 @@ class Wire:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+
+    def wait_until_taken(self) -> None:
+        """Until the server has read all that was sent, so that it sees what follows apart.
+
+        Raises TimeoutError.
+        """
+        deadline = time.monotonic() + 10
+        while self._on_its_way():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the server does not read on")
+            time.sleep(0.001)
+
+    def _on_its_way(self) -> int:
+        """Bytes that the kernel holds: not acknowledged to this side, or not read by the other."""
+        (unacknowledged,) = struct.unpack("i", ioctl(self.socket, TIOCOUTQ, bytes(4)))
+        if unacknowledged:
+            return int(unacknowledged)
+        here, there = (f"{_LOOPBACK}:{port:04X} " for port in self._ports)
+        _, _, of_server = Path("/proc/net/tcp").read_text().partition(there + here)
+        # Behind the two addresses: the state, the queue of what was sent, and that of what came.
+        return int(of_server[12:20] or "0", 16)
 
     def send_head(self, method: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         lines = [f"{method} {target} HTTP/1.1", "Host: chat.example"]

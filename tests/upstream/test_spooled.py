@@ -55,6 +55,8 @@ class Source:
         self.received += BLOCK_BYTES // 2
         return bytes(BLOCK_BYTES // 2)
 
+    read_on = read
+
     async def pour(self, sink: object) -> bool:
         return False
 

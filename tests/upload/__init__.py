@@ -1,0 +1,1 @@
+"""The story of an upload, and its parts."""
