@@ -70,6 +70,8 @@ class Account:
 
     def enter(self, stage: int) -> None:
         """The stage before ends here and ``stage`` begins."""
+        if stage == self._stage:
+            return
         now = self.clock()
         if self._stage >= 0:
             self.spent[self._stage] += now - self._entered

@@ -1,8 +1,7 @@
 """Sets of content types as people write them: ``images, application/pdf, video/*``."""
 
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
 from typing import Self
 
 from gateway.policy.groups import Group, group_of
@@ -13,6 +12,7 @@ _NAME = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
 """RFC 6838 §4.2."""
 _EXACT = re.compile(f"{_NAME}/{_NAME}")
 _FAMILY = re.compile(rf"{_NAME}/\*")
+_MOST_KNOWN = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class TypeSelector:
     """Such as ``image``."""
     types: frozenset[str] = frozenset()
     """Canonical names."""
+    _known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    """Verdicts so far, since content types are few."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -51,10 +53,17 @@ class TypeSelector:
                 )
         return cls(everything, frozenset(groups), frozenset(families), frozenset(types))
 
-    @lru_cache(1024)  # noqa: B019 - selectors live as long as the process
     def matches(self, content_type: str) -> bool:
         if self.everything:
             return True
+        known = self._known.get(content_type)
+        if known is None:
+            known = self._matches(content_type)
+            if len(self._known) < _MOST_KNOWN:
+                self._known[content_type] = known
+        return known
+
+    def _matches(self, content_type: str) -> bool:
         name = canonical(content_type)
         return (
             name in self.types

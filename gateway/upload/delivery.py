@@ -1,5 +1,6 @@
 """One file on its way: received, inspected, judged, reserved, forwarded, settled."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
@@ -22,6 +23,8 @@ from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost
 from gateway.values import CredentialKind
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
+"""What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
 FORM_ROOM = 64 * 1024
 """Bytes that a form which Mattermost reads whole may have beside its files."""
 
@@ -300,12 +303,16 @@ class Delivery:
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:
         if isinstance(target, RowTarget):
             return target.request_target
-        query = f"channel_id={target.channel_id}&filename={quote(target.name, safe='')}"
+        query = f"channel_id={target.channel_id}&filename={_quoted(target.name)}"
         if target.client_id:
-            query += f"&client_id={quote(target.client_id, safe='')}"
+            query += f"&client_id={_quoted(target.client_id)}"
         if caller.credential.kind is CredentialKind.QUERY:
-            query += f"&access_token={quote(caller.credential.token, safe='')}"
+            query += f"&access_token={_quoted(caller.credential.token)}"
         return f"{self._mattermost.subpath}/api/v4/files?{query}".encode()
+
+
+def _quoted(value: str) -> str:
+    return value if _UNRESERVED.fullmatch(value) else quote(value, safe="")
 
 
 def _whole(content: bytes) -> _Ready:

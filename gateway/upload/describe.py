@@ -60,15 +60,14 @@ def parse_query(query: bytes) -> dict[str, str]:
         return {}
     if b";" in query:  # once a separator for Go, as & is
         raise Refused(ambiguous_request("a semicolon in the query can separate parameters."))
-    encoded = b"%" in query or b"+" in query
-    if encoded and _BAD_ESCAPE.search(query):
-        raise Refused(unreadable_request())
+    if b"%" in query or b"+" in query:
+        if _BAD_ESCAPE.search(query):
+            raise Refused(unreadable_request())
+        pairs = [[_unquote(item) for item in pair.partition(b"=")] for pair in query.split(b"&")]
+    else:
+        pairs = [list(pair.partition("=")) for pair in _decode(query).split("&")]
     parameters: dict[str, str] = {}
-    for pair in query.split(b"&"):
-        if encoded:
-            name, _, value = (_unquote(item) for item in pair.partition(b"="))
-        else:
-            name, _, value = _decode(pair).partition("=")
+    for name, _, value in pairs:
         if name in parameters:
             raise Refused(ambiguous_request(f"the parameter {name} is given twice."))
         parameters[name] = value
