@@ -12,9 +12,9 @@ import pytest
 
 from gateway.standin.process import StandInProcess
 from tests.promises.books import Books
-from tests.promises.support import cut, program, stored
+from tests.promises.support import cut, program, send_chunks
 from tests.support.gateway import GatewayProcess
-from tests.support.wire import Client, Wire, file_part
+from tests.support.wire import Client, WireResponse, file_part
 
 from .support import (
     ASKED,
@@ -227,46 +227,46 @@ def test_a_second_first_chunk_beside_the_first(
     books.assert_exact(SIZE)
 
 
-def test_first_chunks_that_are_judged_at_the_same_time(
+def test_first_chunks_that_were_begun_at_the_same_time(
     uploader: Uploader, books: Books, mattermost: StandInProcess
 ) -> None:
-    """Of heads with different verdicts one gets by, whichever that is."""
+    """The slower one finds another verdict on record than when it came."""
     session = uploader.begin("novel.txt", SIZE)
-    contents = [CONTENT, png(SIZE)] * 4
-
-    def send(wire: Wire, content: bytes) -> tuple[int, bytes]:
-        wire.send(content[:16_384])
-        answer = wire.response()
-        return answer.status, answer.body
-
-    wires = [Wire(uploader.client.address) for _ in contents]
-    for wire in wires:
-        head = uploader.client.head(("Content-Length", str(SIZE)), ("Connection", "close"))
-        wire.send_head("POST", f"/api/v4/uploads/{session}", head)
-        wire.send(b"")
-    # All have asked for the session before any of them is judged.
-    mattermost.wait_for(lambda s: s["requests"].get(ASKED, 0) == len(contents))
-    for wire, content in zip(wires, contents, strict=True):
-        wire.send(content[:16_384])
-    mattermost.wait_for(lambda s: len(s["uploads"]) > 0)
-    for wire, content in zip(wires, contents, strict=True):
-        wire.socket.settimeout(20)
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(_send_quietly, wire, content[16_384:]).result()
-    answers = [wire.response() for wire in wires]
-    for wire in wires:
-        wire.close()
-    (complete,) = [answer for answer in answers if answer.status == 200]
-    files = {file["id"]: file for file in stored(mattermost).files}
-    assert files[complete.json()["id"]]["size"] == SIZE
-    for answer in answers:
-        assert answer is complete or error(answer) in (CONCURRENT, UNVERIFIED)
+    with uploader.sending(session, None, ("Expect", "100-continue")) as wire:
+        assert wire.interim() == 100
+        mattermost.control(endpoint=DATA, times=1, close_after=100_000)
+        assert uploader.send(session, png(SIZE)).status == 502
+        send_chunks(wire, cut(CONTENT))
+        assert error(wire.response()) == CONCURRENT
+    assert len(chunks_received(mattermost)) == 1
+    assert_stored(mattermost, uploader.send(session, png(SIZE)), png(SIZE))
     books.assert_exact(SIZE)
 
 
-def _send_quietly(wire: Wire, data: bytes) -> None:
-    with suppress(OSError):  # an early answer, and nobody there any more
-        wire.send(data)
+def test_many_first_chunks_at_the_same_time(
+    uploader: Uploader, books: Books, mattermost: StandInProcess
+) -> None:
+    session = uploader.begin("novel.txt", SIZE)
+    contents = [CONTENT, png(SIZE)] * 4
+    with ThreadPoolExecutor(len(contents)) as threads:
+        answers = list(threads.map(lambda c: send_quietly(uploader, session, c), contents))
+    (complete,) = [number for number, answer in enumerate(answers) if answer.status == 200]
+    assert_stored(mattermost, answers[complete], contents[complete])
+    for number, answer in enumerate(answers):
+        assert number == complete or error(answer) in (
+            CONCURRENT,
+            UNVERIFIED,
+            (404, "app.upload.get.app_error"),
+        )
+    books.assert_exact(SIZE)
+
+
+def send_quietly(uploader: Uploader, session: str, content: bytes) -> WireResponse:
+    """Send a chunk that is perhaps answered before it is all there."""
+    with uploader.sending(session, len(content)) as wire:
+        with suppress(OSError):
+            wire.send(content)
+        return wire.response()
 
 
 def test_last_chunks_at_the_same_time_over_two_gateways(
@@ -304,13 +304,16 @@ def test_rules_that_changed_since_the_verdict(
         mattermost.control(endpoint=DATA, times=1, close_after=100_000)
         assert uploader.send(broken, program(SIZE)).status == 502
         fresh = uploader.begin("tool.bin", SIZE)
+        declared = uploader.begin("novel.txt", SIZE)
         mattermost.reset()
         gateway.terminate()
-        del gateway._environment["GATEWAY_DENIED_TYPES"]
+        gateway.configure(denied_types="executables", denied_extensions="txt")
         gateway.start()
         assert error(uploader.send(begun, program(SIZE)[LEAST:])) == UNVERIFIED
         assert error(uploader.send(broken, CONTENT)) == UNVERIFIED
         assert error(uploader.send(fresh, program(SIZE))) == DENIED
+        ending_denied = (403, "gateway.extension_denied")
+        assert error(uploader.send(declared, CONTENT)) == ending_denied
         assert chunks_received(mattermost) == []
 
 

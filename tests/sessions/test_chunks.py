@@ -157,6 +157,16 @@ def test_more_than_is_left_of_unknown_length(
     books.assert_exact(SIZE)
 
 
+def test_a_body_without_an_end(uploader: Uploader, mattermost: StandInProcess) -> None:
+    """It is refused with the first byte too many, not when a disk is full."""
+    session = uploader.begin("novel.txt", SIZE)
+    with uploader.sending(session, None) as wire:
+        for piece in cut(CONTENT + b"!"):
+            wire.send(b"%x\r\n%s\r\n" % (len(piece), piece))
+        assert error(wire.response()) == TOO_LONG
+    assert chunks_received(mattermost) == []
+
+
 @pytest.mark.parametrize("size", [0, 1, 1000, 16_384, LEAST - 1])
 def test_a_first_chunk_that_is_too_small(
     size: int, uploader: Uploader, mattermost: StandInProcess

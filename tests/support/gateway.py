@@ -31,8 +31,8 @@ class GatewayProcess:
             "GATEWAY_LISTEN": "127.0.0.1:0",
             "GATEWAY_ADMIN_LISTEN": "127.0.0.1:0",
             "GATEWAY_LEDGER_URL": f"sqlite:///{folder / 'ledger.sqlite3'}",
-            **{f"GATEWAY_{name.upper()}": value for name, value in settings.items()},
         }
+        self.configure(**settings)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
         self.url = ""
@@ -79,6 +79,10 @@ class GatewayProcess:
         # From now on the same ports, so that a restart is one to its clients.
         self._environment["GATEWAY_LISTEN"] = str(started["listen"])
         self._environment["GATEWAY_ADMIN_LISTEN"] = str(started["admin_listen"])
+
+    def configure(self, **settings: str) -> None:
+        """For the next start."""
+        self._environment |= {f"GATEWAY_{name.upper()}": value for name, value in settings.items()}
 
     def terminate(self, timeout: float = _STOP_SECONDS) -> int:
         """SIGTERM, and the exit status."""
