@@ -21,7 +21,8 @@ WRITE_BUFFER = 256 * 1024
 """Bytes that may wait for Mattermost's socket before the client is told to wait, per upload."""
 READ_BUFFER = 256 * 1024
 """Bytes of a response that may wait for the client before Mattermost is told to wait."""
-
+SWITCHING = 101
+"""The status with which a connection changes its protocol (RFC 9110, 15.2.2)."""
 
 RETRY_AFTER = 5
 """Seconds after which a client may find Mattermost again."""
@@ -83,7 +84,7 @@ class Response:
     @property
     def framed(self) -> bool:
         """Whether the headers tell where the body ends."""
-        return any(n in (b"content-length", b"transfer-encoding") for n, _ in self.headers)
+        return _framed(self.headers)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, in the pieces in which it arrives. Raises Broken if it ends too early."""
@@ -143,6 +144,10 @@ class Response:
         self._tell()
 
 
+def _framed(headers: RawHeaders) -> bool:
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
+
+
 _batch = WriteBatch()
 
 
@@ -169,6 +174,8 @@ class Connection(asyncio.Protocol):
         self._continued: asyncio.Future[None] | None = None
         self._request_complete = True
         self._bodiless = False
+        self._upgrade: bytes | None = None
+        self._behind = b""
         self.idle_since = 0.0
         self.exchanges = 0
         self.received = False
@@ -191,12 +198,14 @@ class Connection(asyncio.Protocol):
         """Look before reuse: an idle socket with something to read was closed by its peer."""
         return not self._closed and not self._transport.is_closing() and not self._poll.poll(0)
 
-    def begin(self, *, bodiless: bool = False) -> None:
-        """Start an exchange. ``bodiless``: the answer has no body whatever it says (HEAD)."""
+    def begin(self, *, bodiless: bool = False, upgrade: bytes | None = None) -> None:
+        """Start an exchange. ``bodiless``: the answer has no body whatever it says (HEAD).
+        ``upgrade``: the protocol, in lower case, to which a 101 may change the connection."""
         # The parser cannot be told of HEAD; one that waits for a body is not used again.
         if bodiless or self._bodiless:
             self._parser = httptools.HttpResponseParser(self)
         self._bodiless = bodiless
+        self._upgrade = upgrade
         self.resume_reading()
         self._request_complete = False
         self._response = None
@@ -269,6 +278,17 @@ class Connection(asyncio.Protocol):
         if not self.awaited.done():
             self.awaited.set_exception(TimedOut("Mattermost did not answer"))
 
+    def hand_over(self, successor: asyncio.Protocol) -> bytes:
+        """After a 101, leave the connection to ``successor``, with its reading paused.
+
+        Returns what came right behind the answer. Raises Broken.
+        """
+        if self._ended:
+            raise Broken("the connection ended when it was to change its protocol")
+        self._transport.set_protocol(successor)
+        successor.connection_made(self._transport)
+        return self._behind
+
     def close(self) -> None:
         self._transport.abort()
 
@@ -295,8 +315,12 @@ class Connection(asyncio.Protocol):
             if not self.exchanges or (self._response is not None and self._response.complete):
                 raise httptools.HttpParserError("bytes that no request asked for")
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(Broken("an unasked-for change of protocol"))
+        except httptools.HttpParserUpgrade as upgrade:
+            if self._response is None:
+                self._fail(Broken("an unasked-for change of protocol"))
+            else:
+                self._behind = data[upgrade.args[0] :]
+                self.pause_reading()  # the rest is for whoever speaks the new protocol
         except httptools.HttpParserError as error:
             self._fail(Broken(f"an answer that is not HTTP: {error}"))
 
@@ -332,7 +356,8 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        if status < 200:
+        switches = status == SWITCHING and self._is_asked_for()
+        if status < 200 and not switches:
             self._interim = True
             if self._continued is not None and not self._continued.done():
                 self._continued.set_result(None)
@@ -340,12 +365,21 @@ class Connection(asyncio.Protocol):
         self._interim = False
         self._keep_alive = self._parser.should_keep_alive()
         self._response = Response(self, status, self._headers)
-        if self._bodiless:
+        if self._bodiless or switches:
             self._response.finish()
         if self._continued is not None and not self._continued.done():
             self._continued.set_result(None)
         if not self.awaited.done():
             self.awaited.set_result(self._response)
+
+    def _is_asked_for(self) -> bool:
+        """Whether this 101 changes to the protocol of the request, and has no body."""
+        protocols = [value.lower() for name, value in self._headers if name == b"upgrade"]
+        return (
+            self._parser.should_upgrade()
+            and protocols == [self._upgrade]
+            and not _framed(self._headers)
+        )
 
     def on_body(self, body: bytes) -> None:
         if self._response is not None:

@@ -92,6 +92,14 @@ class ConnectionPool:
         while now - self._idle[0].idle_since > IDLE_EXPIRY:
             self._idle.popleft().close()
 
+    async def answer(self, connection: Connection, timeout: float) -> Response:
+        """The beginning of the answer on ``connection``. Raises Broken, and TimedOut in seconds."""
+        self.limit(connection, self.loop.time() + timeout)
+        try:
+            return await connection.awaited
+        finally:
+            self.unlimit(connection)
+
     def limit(self, connection: Connection, due: float) -> None:
         """Have the answer on ``connection`` time out shortly after ``due`` (loop time).
 
@@ -201,7 +209,7 @@ class Exchange:
             connection.writelines([head, first])
         if self._content.rest is None:
             self._end_body(connection)
-            return await self._answer(connection)
+            return await self._pool.answer(connection, self._timeout)
         return await self._answer_while_sending(connection, self._content.rest)
 
     def _end_body(self, connection: Connection) -> None:
@@ -209,13 +217,6 @@ class Exchange:
             connection.write(b"0\r\n\r\n")
         connection.end_request()
         self.delivered = True
-
-    async def _answer(self, connection: Connection) -> Response:
-        self._pool.limit(connection, self._loop.time() + self._timeout)
-        try:
-            return await connection.awaited
-        finally:
-            self._pool.unlimit(connection)
 
     async def _answer_while_sending(self, connection: Connection, rest: Read) -> Response:
         sending = self._loop.create_task(self._send_rest(connection, rest))
@@ -225,7 +226,7 @@ class Exchange:
             if answer.done():
                 return answer.result()
             sending.result()  # raises what ended the sending
-            return await self._answer(connection)
+            return await self._pool.answer(connection, self._timeout)
         finally:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)

@@ -12,6 +12,7 @@ import httpx
 from gateway.refusals import Headers, Refusal, session_expired, shown
 from gateway.upstream.connection import Broken, RawHeaders, TimedOut, Unreachable, UpstreamError
 from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
+from gateway.upstream.handshake import Handshake
 from gateway.values import Credential, CredentialKind, Identity, UploadSession
 
 _ANSWER_LIMIT = 4 * 1024 * 1024
@@ -63,6 +64,10 @@ class Mattermost:
             safe=safe,
             bodiless=method == b"HEAD",
         )
+
+    def handshake(self, target: bytes, headers: bytes, upgrade: bytes) -> Handshake:
+        """A request to go on in the protocol ``upgrade``; the rest as for ``exchange``."""
+        return Handshake(self._pool, target, headers, upgrade, timeout=self.timeout)
 
     async def me(self, credential: Credential, headers: RawHeaders) -> Identity | Refusal:
         """Who holds ``credential``, or Mattermost's refusal of it. Raises UpstreamError."""
