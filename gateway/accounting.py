@@ -1,6 +1,7 @@
 """The account of one request: filled on its way, closed exactly once at the edge."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import NamedTuple
 
@@ -32,6 +33,18 @@ class FileAccount(NamedTuple):
     """Bytes, where known; of a stored file always."""
 
 
+@dataclass(slots=True)
+class WebSocketAccount:
+    """What a request that became a WebSocket has beyond others."""
+
+    handshake: float
+    """Seconds from its head to the 101."""
+    received: int = 0
+    """Bytes that came from the client since then."""
+    sent: int = 0
+    """Bytes that went to the client since then."""
+
+
 class Account:
     """What is known of one request so far. Written by the story, read once at the end."""
 
@@ -49,6 +62,7 @@ class Account:
         "started",
         "status",
         "user_id",
+        "websocket",
     )
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
@@ -61,6 +75,7 @@ class Account:
         self.user_id: str | None = None
         self.bytes_received = 0
         self.files: list[FileAccount] = []
+        self.websocket: WebSocketAccount | None = None
         self.detail: str | None = None
         """For the log only: what a library or Mattermost said; never shown to a client."""
         self.spent = [0.0] * len(STAGES)
@@ -116,17 +131,26 @@ class Accountant:
         self.metrics.begin_request()
         return Account()
 
+    def open_websocket(self, account: Account) -> WebSocketAccount:
+        """The request has become a WebSocket; ``close`` counts and logs it at its end."""
+        self.metrics.open_websocket()
+        account.websocket = WebSocketAccount(account.clock() - account.started)
+        return account.websocket
+
     def close(self, account: Account, *, method: str, path: str, client: str, id_: str) -> None:
         """Count and log ``account``; called exactly once for each."""
-        seconds = account.leave()
+        seconds = answered = account.leave()
         metrics = self.metrics
+        if account.websocket is not None:
+            answered = account.websocket.handshake
+            metrics.close_websocket()
         metrics.end_request(
             account.endpoint,
             method,
             account.status,
             account.outcome,
             account.reason,
-            seconds,
+            answered,
             account.bytes_received,
         )
         metrics.stages(account.spent)
@@ -167,6 +191,9 @@ def _fields(
         fields["user_id"] = account.user_id
     if account.bytes_received:
         fields["bytes_received"] = account.bytes_received
+    if account.websocket is not None:
+        fields["bytes_received"] = account.websocket.received
+        fields["bytes_sent"] = account.websocket.sent
     if account.files:
         fields["files"] = [
             {

@@ -14,6 +14,7 @@ from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
+from gateway.edge.websocket import WebSockets
 from gateway.endpoints import ATTACHMENTS, ENDPOINTS, FILES, IMPORTS, RULES, Rule
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
@@ -178,6 +179,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         whole_forms=whole_forms,
         upload_sessions=upload_sessions,
         passthrough=Passthrough(mattermost),
+        websockets=WebSockets(mattermost, accountant),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,

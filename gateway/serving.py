@@ -6,6 +6,7 @@ admin port, and each worker serves clients from the one socket that they share.
 
 import asyncio
 import gc
+import resource
 import shutil
 import signal
 import socket
@@ -65,12 +66,19 @@ def run_worker(settings: Settings, descriptor: int, metrics: Path) -> None:
 
 def _run(main: Coroutine[Any, Any, None], log: Log) -> None:
     keep_freed_memory()
+    _allow_many_connections()
     # Requests leave next to no cycles; looking for them seldom is a few percent faster.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     capture_libraries(log)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(main)
+
+
+def _allow_many_connections() -> None:
+    """The low limit of open files is for programs that use ``select``."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _loop_factory() -> Any:

@@ -195,6 +195,28 @@ def test_stages_follow_each_other(books: Books, account: Account, clock: Clock) 
     assert (line["stages"], line["duration"]) == (expected, 63)
 
 
+def test_a_websocket_is_open_between_its_handshake_and_its_end(
+    books: Books, account: Account, clock: Clock
+) -> None:
+    books.accountant.metrics.begin_request()
+    account.endpoint = "websocket"
+    account.status = 101
+    clock.now += 0.25
+    websocket = books.accountant.open_websocket(account)
+    assert books.samples() == {"websockets_open": 1}
+    clock.now += 3600
+    websocket.received, websocket.sent = 10, 0
+    books.close(account)
+    (line,) = books.lines()
+    assert (line["duration"], line["bytes_received"], line["bytes_sent"]) == (3600.25, 10, 0)
+    labels = 'endpoint="websocket",method="POST",outcome="accepted",reason="none",status="101"'
+    assert books.samples() == {
+        f"requests_total{{{labels}}}": 1,
+        'request_duration_seconds_count{endpoint="websocket",outcome="accepted"}': 1,
+        'request_duration_seconds_sum{endpoint="websocket",outcome="accepted"}': 0.25,
+    }
+
+
 def test_what_is_not_known_is_left_out(books: Books) -> None:
     books.close(books.accountant.open())
     (line,) = books.lines()

@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_fd_to_metric_families
+from websockets.sync.client import connect
 
 from gateway import refusals
 from gateway.metrics import families
@@ -417,16 +418,18 @@ def test_behind_nginx(mattermost: StandInProcess, tmp_path: Path) -> None:
         response = client.raw("a.bin", bytes(21 * 2**20))
         assert (response.status, response.json()["id"]) == (413, "gateway.file_too_large")
 
-        unguarded = ("POST", "/plugins/com.example.wiki/upload")
-        for method, path in (("GET", "/api/v4/websocket"), unguarded):
-            with Wire(address) as wire:
-                body = form_body(file_part("a.png", b"x"))
-                form = ("Content-Type", "multipart/form-data; boundary=XboundaryX")
-                length = ("Content-Length", str(len(body)))
-                wire.send_head(method, path, client.head(form, length))
-                wire.send(body)
-                wire.response()
-            assert mattermost.state()["requests"][f"{method} {path}"] == 1
+        with Wire(address) as wire:
+            body = form_body(file_part("a.png", b"x"))
+            form = ("Content-Type", "multipart/form-data; boundary=XboundaryX")
+            length = ("Content-Length", str(len(body)))
+            wire.send_head("POST", "/plugins/com.example.wiki/upload", client.head(form, length))
+            wire.send(body)
+            wire.response()
+        assert mattermost.state()["requests"]["POST /plugins/com.example.wiki/upload"] == 1
+        url = f"ws://{address[0]}:{address[1]}/api/v4/websocket"
+        with connect(url, additional_headers=dict(client.head()), proxy=None) as websocket:
+            assert json.loads(websocket.recv(SECONDS))["event"] == "hello"
+        gateway.wait_for_log("request", path="/api/v4/websocket", outcome="accepted")
         with Wire(address) as wire:
             wire.send_head("GET", "/api/v4/users/me", client.head())
             assert wire.response().json()["username"] == "alice"
@@ -434,4 +437,5 @@ def test_behind_nginx(mattermost: StandInProcess, tmp_path: Path) -> None:
         assert {line["path"] for line in gateway.requests()} == {
             "/api/v4/files",
             "/api/v4/users/me",
+            "/api/v4/websocket",
         }

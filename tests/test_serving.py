@@ -1,6 +1,7 @@
 """The gateway as processes: workers, signals, ports, and what happens when one of them dies."""
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -201,6 +202,17 @@ def test_a_gateway_stops_when_it_is_told(
             assert idle.at_end()
         events = [line["event"] for line in gateway.log() if line["event"] != "request"]
         assert events == ["started", "stopping", "stopped"]
+
+
+def test_it_opens_as_many_files_as_it_may(mattermost: StandInProcess, folder: Path) -> None:
+    """A service is often started with a limit of 1024, which is 500 WebSockets."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        with GatewayProcess(mattermost.url, folder) as gateway:
+            assert resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def is_listening(gateway: GatewayProcess) -> bool:

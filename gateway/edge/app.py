@@ -5,6 +5,7 @@ Raw ASGI, since requests stream through it.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from traceback import format_exception
 from typing import Any
 
@@ -14,8 +15,9 @@ from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, joined, upload_headers
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.paths import canonical
-from gateway.edge.protocol import MALFORMED, POUR
+from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
+from gateway.edge.websocket import WebSockets
 from gateway.endpoints import FILES, Endpoint, GuardTable, Way
 from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
 from gateway.refusals import (
@@ -49,6 +51,7 @@ class GatewayApp:
         upload_sessions: UploadSessions,
         whole_forms: WholeForms,
         passthrough: Passthrough,
+        websockets: WebSockets,
         mattermost: Mattermost,
         origins: Origins,
         accountant: Accountant,
@@ -59,6 +62,7 @@ class GatewayApp:
         self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
         self._passthrough = passthrough
+        self._websockets = websockets
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
         self._guard_table = GuardTable(mattermost.subpath)
@@ -93,13 +97,21 @@ class GatewayApp:
             raise
         finally:
             account.bytes_received = body.received
-            self._accountant.close(
-                account,
-                method=scope["method"],
-                path=scope["raw_path"].decode("latin-1"),
-                client=origin.client,
-                id_=origin.request_id,
-            )
+            method, path = scope["method"], scope["raw_path"]
+            if responder.tunnel is None:
+                self._close(account, method, path, origin)
+            else:
+                close = partial(self._close, account, method, path, origin)
+                self._websockets.keep(responder.tunnel, account, close)
+
+    def _close(self, account: Account, method: str, path: bytes, origin: Origin) -> None:
+        self._accountant.close(
+            account,
+            method=method,
+            path=path.decode("latin-1"),
+            client=origin.client,
+            id_=origin.request_id,
+        )
 
     async def _serve(
         self,
@@ -165,6 +177,10 @@ class GatewayApp:
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
             await responder.answer(answer)
+            return
+        if endpoint is None and WEBSOCKET in scope["extensions"]:
+            account.endpoint = "websocket"
+            await self._websockets.forward(path, query, raw_headers, origin, responder, account)
             return
         await self._passthrough.forward(
             method, path, query, raw_headers, origin, body, responder, account

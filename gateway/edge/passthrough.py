@@ -10,7 +10,7 @@ from gateway.edge.responder import Responder
 from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
 from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.facts import judged_by_mattermost
-from gateway.upstream.connection import RawHeaders
+from gateway.upstream.connection import RawHeaders, Response
 from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
@@ -18,7 +18,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Said anew by the gateway: framing and expectation are each connection's own, addresses and
 # request ids are believed from nobody.
-_REPLACED = HOP_BY_HOP | {
+REPLACED = HOP_BY_HOP | {
     b"content-length",
     b"expect",
     b"forwarded",
@@ -53,21 +53,12 @@ class Passthrough:
         exchange = self._mattermost.exchange(
             method.encode(),
             path + (b"?" + query if query else b""),
-            header_lines([*_end_to_end(headers, first, _REPLACED), *origin.headers]),
+            header_lines([*end_to_end(headers, first, REPLACED), *origin.headers]),
             content,
             safe=method in _SAFE and content.rest is None,
         )
         try:
-            response = await exchange.send()
-            account.status = response.status
-            account.outcome, account.reason = judged_by_mattermost(response.status)
-            dropped = HOP_BY_HOP | {b"x-request-id"}
-            await responder.start(
-                response.status, _end_to_end(response.headers, dict(response.headers), dropped)
-            )
-            async for piece in response.chunks():
-                await responder.body(piece, more=True)
-            await responder.body(b"", more=False)
+            await pass_on(await exchange.send(), responder, account)
         finally:
             exchange.close()
 
@@ -79,6 +70,22 @@ class Passthrough:
             raise Refused(unguarded_upload())
 
 
+async def pass_on(response: Response, responder: Responder, account: Account) -> None:
+    """Give the client Mattermost's answer. Raises Broken and ClientGone."""
+    account.status = response.status
+    account.outcome, account.reason = judged_by_mattermost(response.status)
+    await responder.start(response.status, answer_headers(response))
+    async for piece in response.chunks():
+        await responder.body(piece, more=True)
+    await responder.body(b"", more=False)
+
+
+def answer_headers(response: Response) -> RawHeaders:
+    """Those that are for the client; the request's id is the gateway's."""
+    dropped = HOP_BY_HOP | {b"x-request-id"}
+    return end_to_end(response.headers, dict(response.headers), dropped)
+
+
 def _content(headers: Mapping[bytes, bytes], body: RequestBody) -> Content:
     if b"transfer-encoding" in headers:
         return Content(b"", body.read, None)
@@ -86,7 +93,7 @@ def _content(headers: Mapping[bytes, bytes], body: RequestBody) -> Content:
     return Content(b"", body.read, length) if length else Content()
 
 
-def _end_to_end(
+def end_to_end(
     headers: RawHeaders, first: Mapping[bytes, bytes], dropped: frozenset[bytes]
 ) -> RawHeaders:
     """Headers without those of the connection (RFC 9110, 7.6.1)."""

@@ -10,6 +10,8 @@ What it does that uvicorn's own protocols do not:
 - Heads are limited in size and time, silence within a body in time; what is not HTTP is answered
   and accounted for like every other request.
 - A client may close its sending side after its request and still gets its answer.
+- A connection can be left to a tunnel, which a WebSocket needs; what the client sends before that
+  is certain waits.
 
 The application is called as ASGI says, with a few extensions that are named below.
 """
@@ -24,7 +26,9 @@ import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.edge.handshake import asks_for_websocket
 from gateway.edge.pump import WORTH_IT, Pump, Sink
+from gateway.edge.tunnel import ClientEnd
 from gateway.writes import WriteBatch
 
 BODY_BUFFER = 512 * 1024
@@ -47,6 +51,10 @@ POUR = "gateway.pour"
 """In a scope's extensions: the cycle, whose ``pour`` can be used."""
 WHOLE = "gateway.response"
 """Type of a message that is a whole answer: ``status``, ``headers``, ``body``."""
+WEBSOCKET = "gateway.websocket"
+"""In a scope's extensions: the request asks for a WebSocket, and can be answered by a switch."""
+SWITCH = "gateway.switch"
+"""Type of a message that answers 101 with ``headers`` and leaves the connection to ``end``."""
 
 _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
@@ -165,6 +173,9 @@ class Cycle:
             self._send_body(
                 self._head(message["status"], message["headers"]), message["body"], more=False
             )
+        elif kind == SWITCH:
+            self.keep_alive = True  # what follows knows no "close"
+            protocol.hand_over(self, self._head(101, message["headers"]), message["end"])
         elif kind == "http.response.start":
             # In one write with what follows at once; on its own if nothing does.
             self._unsent_head = self._head(message["status"], message["headers"])
@@ -185,7 +196,9 @@ class Cycle:
         lines += [b"%s: %s\r\n" % header for header in headers]
         names = [header[0] for header in headers]
         framed = (
-            b"content-length" in names or self.scope["method"] == "HEAD" or status in (204, 304)
+            b"content-length" in names
+            or self.scope["method"] == "HEAD"
+            or status in (101, 204, 304)
         )
         if b"date" not in names:
             lines.append(self._protocol.date_line())
@@ -252,6 +265,11 @@ class UploadProtocol(asyncio.Protocol):
         """The request whose body is being received."""
         self._pipeline: deque[Cycle] = deque()
         self._pump: Pump | None = None
+        self._offer: Cycle | None = None
+        """The request for a WebSocket that is not answered yet."""
+        self._early = b""
+        """What came behind it, and waits for its answer."""
+        self._stopping = False
         self._reading_paused = False
         self._in_head = True
         self._head_bytes = 0
@@ -287,7 +305,7 @@ class UploadProtocol(asyncio.Protocol):
         """Keep the connection for the answer if the request is complete."""
         _batch.flush()
         running = self._running
-        if running is None or running.answered or running.more_body:
+        if running is None or running.answered or running.more_body or running is self._offer:
             return False
         running.keep_alive = False
         return True
@@ -309,6 +327,9 @@ class UploadProtocol(asyncio.Protocol):
             now = self.loop.time()
             self.deadline = min(now + LINGER_IDLE, self._lingering_since + LINGER_TOTAL)
             return
+        if self._offer is not None:
+            self._let_wait(data)
+            return
         if self._unparsed:
             data = self._take_unparsed(data)
         if data:
@@ -324,11 +345,10 @@ class UploadProtocol(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # No other protocol is spoken here, and the request is answered as any other
-            # (RFC 9110, 7.8); but httptools stops at its head and leaves out its body.
+            # But for a WebSocket, the request is answered as any other (RFC 9110, 7.8);
+            # httptools stops at its head and leaves out its body.
             self._parser = httptools.HttpRequestParser(self)
-            if following := self._take_unparsed(data[upgrade.args[0] :]):
-                self._parse(following)
+            self.data_received(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             self._refuse_malformed("this is not HTTP")
         if self._in_head:
@@ -370,8 +390,13 @@ class UploadProtocol(asyncio.Protocol):
         if self._head_is_too_large():
             raise ValueError("the head is too large")  # which ends the parsing
         scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
-        keep_alive = version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade()
+        offers = parser.should_upgrade()
+        websocket = offers and asks_for_websocket(scope["method"], version, self._headers)
+        keep_alive = version == "1.1" and parser.should_keep_alive() and (websocket or not offers)
         cycle = Cycle(self, scope, keep_alive=keep_alive)
+        if websocket:
+            scope["extensions"][WEBSOCKET] = True
+            self._offer = cycle
         if self._scheme == "http":  # TLS has to see each byte
             scope["extensions"][POUR] = cycle
         self._begin(cycle)
@@ -465,6 +490,8 @@ class UploadProtocol(asyncio.Protocol):
         else:
             self._resume_reading()
             self.deadline = self.loop.time() + self._keep_alive
+            if self._offer is not None:
+                self._turn_down()
 
     def _refuse_malformed(self, problem: str) -> None:
         """Have the application refuse what cannot be parsed, unless an answer is under way."""
@@ -488,6 +515,31 @@ class UploadProtocol(asyncio.Protocol):
         self._resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
+
+    # A WebSocket
+
+    def hand_over(self, cycle: Cycle, head: bytes, end: ClientEnd) -> None:
+        """Send ``head``, and leave the connection to ``end``, with what came behind the request."""
+        self.transport.write(head)
+        cycle.answered = True
+        self._resume_reading()
+        self._state.connections.discard(self)
+        end.take_over(self.transport, self._state.connections)
+        end.data_received(self._early)
+        if self._stopping:
+            end.shutdown()
+
+    def _let_wait(self, data: bytes) -> None:
+        if data:
+            self._early += data
+            self._pause_reading()
+
+    def _turn_down(self) -> None:
+        """The answer was another one: what waits is the next request."""
+        self._offer = None
+        early, self._early = self._early, b""
+        if early:
+            self._parse(early)
 
     # Waiting
 
@@ -537,6 +589,7 @@ class UploadProtocol(asyncio.Protocol):
 
     def shutdown(self) -> None:
         """Part of a graceful stop: close once the running request is answered."""
+        self._stopping = True
         if self._running is None or self._running.answered:
             _batch.flush()
             self.transport.close()

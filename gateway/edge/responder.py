@@ -3,19 +3,22 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import WHOLE
+from gateway.edge.protocol import SWITCH, WHOLE
+from gateway.edge.tunnel import Tunnel
 from gateway.upload.request import Answer, ClientGone, RawHeaders
 
 
 class Responder:
     """Sends the one answer of a request, with the request's id on it."""
 
-    __slots__ = ("_request_id", "_send", "started")
+    __slots__ = ("_request_id", "_send", "started", "tunnel")
 
     def __init__(self, send: Callable[[Any], Awaitable[None]], request_id: str) -> None:
         self._send = send
         self._request_id = request_id.encode()
         self.started = False
+        self.tunnel: Tunnel | None = None
+        """With which the request goes on when its answer was to switch."""
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer. Raises ClientGone."""
@@ -42,6 +45,18 @@ class Responder:
     async def body(self, piece: bytes, *, more: bool) -> None:
         """Send a piece of the body, waiting while the client is slow. Raises ClientGone."""
         await self._pass({"type": "http.response.body", "body": piece, "more_body": more})
+
+    async def switch(self, headers: RawHeaders, tunnel: Tunnel) -> None:
+        """Answer 101, and leave the client's connection to ``tunnel``. Raises ClientGone."""
+        self.started = True
+        await self._pass(
+            {
+                "type": SWITCH,
+                "headers": [*headers, (b"x-request-id", self._request_id)],
+                "end": tunnel.client,
+            }
+        )
+        self.tunnel = tunnel
 
     async def _pass(self, message: dict[str, Any]) -> None:
         try:

@@ -48,7 +48,7 @@ REQUESTS = Family(
 REQUEST_SECONDS = Family(
     f"{PREFIX}request_duration_seconds",
     "histogram",
-    "Time from a request's head to the end of its answer.",
+    "Time from a request's head to the end of its answer; for a WebSocket, to its 101.",
     ("endpoint", "outcome"),
     SECONDS,
 )
@@ -79,6 +79,9 @@ STORED_BYTES = Family(f"{PREFIX}stored_bytes", "counter", "Bytes of files that M
 IN_FLIGHT = Family(
     f"{PREFIX}requests_in_flight", "gauge", "Requests that are being served at the moment."
 )
+WEBSOCKETS_OPEN = Family(
+    f"{PREFIX}websockets_open", "gauge", "WebSockets that are open at the moment."
+)
 UPSTREAM_EXCHANGES = Family(
     f"{PREFIX}upstream_exchanges",
     "counter",
@@ -101,6 +104,7 @@ ALL = (
     RECEIVED_BYTES,
     STORED_BYTES,
     IN_FLIGHT,
+    WEBSOCKETS_OPEN,
     UPSTREAM_EXCHANGES,
     SESSION_LOOKUPS,
 )

@@ -63,11 +63,22 @@ class Metrics:
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
         self._received_bytes = cells.allocate(families.RECEIVED_BYTES, ())
         self._in_flight = cells.allocate(families.IN_FLIGHT, ())
+        self._websockets_open = cells.allocate(families.WEBSOCKETS_OPEN, ())
         self._stages = [
             cells.allocate(families.STAGE_SECONDS, (stage,)) for stage in families.STAGES
         ]
 
     def begin_request(self) -> None:
+        self._values[self._in_flight] += 1.0
+
+    def open_websocket(self) -> None:
+        """A request that began has become a WebSocket."""
+        self._values[self._in_flight] -= 1.0
+        self._values[self._websockets_open] += 1.0
+
+    def close_websocket(self) -> None:
+        """It comes to its end, as a request."""
+        self._values[self._websockets_open] -= 1.0
         self._values[self._in_flight] += 1.0
 
     def end_request(

@@ -12,6 +12,7 @@ from gateway.accounting import Account, Accountant
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
+from gateway.edge.websocket import WebSockets
 from gateway.logs import Log
 from gateway.metrics.cells import Cells
 from gateway.metrics.metrics import Metrics
@@ -42,14 +43,16 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
     """A client of the application; its log is at ``path``."""
     mattermost = Mattermost("http://127.0.0.1:9", "/chat", connect_timeout=1, timeout=1)
     with path.open("w") as file:
+        accountant = Accountant(Metrics(Cells()), Log("json", "info", file))
         app = GatewayApp(
             uploads=cast(Uploads, Story(behave)),
             upload_sessions=cast(UploadSessions, None),
             whole_forms=cast(WholeForms, Story(behave)),
             passthrough=Passthrough(mattermost),
+            websockets=WebSockets(mattermost, accountant),
             mattermost=mattermost,
             origins=Origins([]),
-            accountant=Accountant(Metrics(Cells()), Log("json", "info", file)),
+            accountant=accountant,
         )
         async with serving(app) as server:
             yield await server.connect()

@@ -76,8 +76,10 @@ name.
   carry a file.
 - So is every form with files (`multipart/…`) for an address that is not in the table: a plugin's
   own upload, a webhook.
-- All other requests pass unchanged. With `GATEWAY_MODE=uploads` they are answered with
-  `404 gateway.not_served`.
+- All other requests pass unchanged, WebSockets included. With `GATEWAY_MODE=uploads` they are
+  answered with `404 gateway.not_served`.
+- No WebSocket is opened at the addresses above: there a request for one passes as an ordinary
+  request.
 - `POST /api/v4/plugins/install_from_url` and `POST /api/v4/plugins/marketplace` carry no file:
   Mattermost fetches the plugin itself. To close these ways, switch them off in Mattermost.
 """

@@ -104,6 +104,15 @@ class Wire:
         """The status of the next answer, which is expected to be a 1xx."""
         return self._head()[0]
 
+    def head(self) -> WireResponse:
+        """The next answer's head, whatever its status."""
+        status, headers = self._head()
+        return WireResponse(status, headers, b"")
+
+    def read(self, size: int) -> bytes:
+        """Exactly ``size`` bytes. Raises EOFError if the connection ends before."""
+        return self._exactly(size)
+
     def wait_until_received(self, data: bytes) -> None:
         """Read on until ``data`` has come. Raises EOFError if the connection ends before."""
         received = b""
