@@ -102,8 +102,12 @@ class Account:
         return now - self.started
 
     def refuse(self, refusal: Refusal) -> None:
-        """The request ends with ``refusal``; a 5xx is a failure and not a refusal."""
-        self.outcome = Outcome.FAILED if refusal.status >= 500 else Outcome.REFUSED
+        """The request ends with ``refusal``; a 5xx is a failure and not a refusal.
+
+        But for 501, with which HTTP says that the request is at fault (RFC 9112, 6.1).
+        """
+        failed = refusal.status >= 500 and refusal.status != 501
+        self.outcome = Outcome.FAILED if failed else Outcome.REFUSED
         self.reason = refusal.reason
         self.status = refusal.status
 

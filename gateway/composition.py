@@ -1,6 +1,7 @@
 """The composition root: builds each part once, and knows them all."""
 
 import os
+import ssl
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -81,6 +82,23 @@ def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, 
     return policies, quotas
 
 
+def tls_from(settings: Settings) -> ssl.SSLContext | None:
+    """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
+    ca_file = settings.upstream_ca_file
+    if settings.upstream_origin.startswith("https:"):
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except ssl.SSLError:
+            problem = "this file holds no certificates (PEM)"
+        except OSError as error:
+            problem = f"this file cannot be read ({error.strerror})"
+    elif ca_file is not None:
+        problem = f"{PREFIX}UPSTREAM_URL begins with http:, so that nothing is signed"
+    else:
+        return None
+    raise SettingsError([f"{PREFIX}UPSTREAM_CA_FILE={ca_file}: {problem}"])
+
+
 def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings in ``environ``. Raises SettingsError with all that is wrong with them."""
     problems: list[str] = []
@@ -91,7 +109,13 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
         # The rules are text whatever the rest is: what is wrong with them is told as well.
         given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
         settings = AllSettings.model_construct(
-            max_file_size=1, upload_session_ttl=1.0, ledger_lease=1.0, spool_dir=None, **given
+            max_file_size=1,
+            upload_session_ttl=1.0,
+            ledger_lease=1.0,
+            spool_dir=None,
+            upstream_url="",
+            upstream_ca_file=None,
+            **given,
         )
     try:
         rules_from(settings)
@@ -105,6 +129,10 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
+    try:
+        tls_from(settings)
+    except SettingsError as error:
+        problems += error.problems
     if problems:
         raise SettingsError(problems)
     return settings
@@ -121,6 +149,7 @@ class Parts:
         self.mattermost = Mattermost(
             settings.upstream_origin,
             settings.subpath,
+            tls=tls_from(settings),
             connect_timeout=settings.connect_timeout,
             timeout=settings.upstream_timeout,
         )

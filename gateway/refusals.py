@@ -120,12 +120,13 @@ def quota_exceeded(used: int, limit: int, period: str, resets_at: str, retry_aft
 # What cannot be read, or could be read in two ways.
 
 
-def malformed_request() -> Refusal:
+def malformed_request(problem: str = "it is not valid HTTP.") -> Refusal:
+    """``problem`` completes the sentence, for the author of the client."""
     return Refusal(
         "gateway.malformed_request",
         400,
         "malformed_request",
-        "The server could not understand this request: it is not valid HTTP.",
+        f"The server could not understand this request: {problem}",
     )
 
 
@@ -136,6 +137,48 @@ def ambiguous_request(problem: str) -> Refusal:
         400,
         "ambiguous_request",
         f"This request was refused because it could be read in more than one way: {problem}",
+    )
+
+
+def method_not_allowed(method: str) -> Refusal:
+    return Refusal(
+        "gateway.method_not_allowed",
+        405,
+        "method_not_allowed",
+        f"Requests of the method {method} are not answered here.",
+        headers=((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),),
+    )
+
+
+def expectation_failed() -> Refusal:
+    return Refusal(
+        "gateway.expectation_failed",
+        417,
+        "expectation_failed",
+        "The request expects something of the server that it does not know: the only Expect "
+        "header that it understands is 100-continue.",
+    )
+
+
+def transfer_coding_refused() -> Refusal:
+    return Refusal(
+        "gateway.transfer_coding_refused",
+        501,
+        "transfer_coding_refused",
+        "The request's body is transferred in a coding that the server does not know: the only "
+        "Transfer-Encoding that it understands is chunked.",
+    )
+
+
+def content_encoding_refused() -> Refusal:
+    """What is inspected has to be what is stored, and Mattermost stores it as it comes."""
+    return Refusal(
+        "gateway.content_encoding_refused",
+        415,
+        "content_encoding_refused",
+        "The file was not uploaded: it was sent with a Content-Encoding header, as if it were "
+        "compressed for the way. Send it as it is, without that header.",
+        headers=((b"accept-encoding", b"identity"),),
     )
 
 

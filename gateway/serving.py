@@ -118,7 +118,7 @@ class _Client(GatewayServer):
                 log_config=None,
                 server_header=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=int(settings.shutdown_timeout),
+                timeout_graceful_shutdown=settings.shutdown_timeout,  # type: ignore[arg-type]
                 backlog=BACKLOG,
             )
         )

@@ -71,6 +71,12 @@ def _upstream_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _path(value: object) -> object:
+    if value == "":  # which would be the present folder
+        raise ValueError("expected a path")
+    return value
+
+
 def _ledger_url(value: str) -> str:
     if not value.startswith("sqlite:///") or value == "sqlite:///":
         raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
@@ -111,6 +117,7 @@ def _default_ledger_url() -> str:
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 Address = Annotated[str, AfterValidator(_address)]
+FilePath = Annotated[Path, BeforeValidator(_path)]
 WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
 
 
@@ -121,6 +128,11 @@ class Settings(BaseModel):
 
     upstream_url: Annotated[str, AfterValidator(_upstream_url)] = Field(
         description="Mattermost, `http://host:8065`; a subpath is allowed."
+    )
+    upstream_ca_file: FilePath | None = Field(
+        None,
+        description="The certificates (PEM) that Mattermost's own must be signed by if its "
+        "address begins with `https://`.",
     )
     listen: Address = Field("0.0.0.0:8066", description="Where clients come in.")
     admin_listen: Address = Field(
@@ -188,15 +200,19 @@ class Settings(BaseModel):
         5.0, description="How long connecting to Mattermost may take."
     )
     upstream_timeout: Duration = Field(
-        120.0, description="How long Mattermost may take to accept more bytes, or to answer."
+        120.0,
+        description="How long Mattermost may take to accept more bytes, to answer, or to go on "
+        "with an answer.",
     )
     client_timeout: Duration = Field(
-        60.0, description="How long a client may send nothing in the middle of a request."
+        60.0,
+        description="How long a client may send nothing in the middle of a request, or take "
+        "nothing of an answer.",
     )
     shutdown_timeout: Duration = Field(
         300.0, description="How long running uploads may take to finish after SIGTERM."
     )
-    spool_dir: Path | None = Field(
+    spool_dir: FilePath | None = Field(
         None,
         description="Where files wait that must be complete before their verdict.",
     )
@@ -335,6 +351,8 @@ def _shown_default(name: str, field: Any) -> str:
         return "(required)"
     if name == "ledger_url":
         return "an SQLite file in the state folder"
+    if name == "upstream_ca_file":
+        return "those that the system trusts"
     if name == "spool_dir":
         return "the system's temporary folder"
     return shown_value(name, field.default) or "(none)"

@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from gateway.logs import Log
+from gateway.upstream.connection import Untrusted
 
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 _CHECK_EVERY = 1.0
@@ -48,6 +49,9 @@ class Readiness:
                 await self._checks[name]()
         except TimeoutError:
             problem = "no answer"
+        except Untrusted as error:
+            problem = "its certificate is not trusted"
+            self._log.warning("not_ready", part=name, detail=f"Untrusted: {error}")
         except Exception as error:
             problem = "not available"
             self._log.warning("not_ready", part=name, detail=f"{type(error).__name__}: {error}")

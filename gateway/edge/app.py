@@ -12,9 +12,9 @@ from typing import Any
 from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
-from gateway.edge.caller import Origin, Origins, joined, upload_headers
+from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
+from gateway.edge.head import check_head, refuse_encoded, requested_path
 from gateway.edge.passthrough import Passthrough
-from gateway.edge.paths import canonical
 from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
 from gateway.edge.websocket import WebSockets
@@ -79,12 +79,13 @@ class GatewayApp:
         account = self._accountant.open()
         # The first header of each name, as Mattermost takes it.
         headers = dict(reversed(scope["headers"]))
-        if len(headers) != len(scope["headers"]) and b"x-forwarded-for" in headers:
-            headers[b"x-forwarded-for"] = joined(scope["headers"], b"x-forwarded-for")
+        if len(headers) != len(scope["headers"]):
+            join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
-        body = RequestBody(receive, scope["extensions"].get(POUR), _length(headers))
-        responder = Responder(send, origin.request_id)
+        cycle = scope["extensions"].get(POUR)
+        body = RequestBody(receive, cycle, _length(headers))
+        responder = Responder(send, origin.request_id, cycle)
         try:
             refusal = await self._serve(scope, headers, origin, body, responder, account)
             if refusal is not None:
@@ -151,18 +152,17 @@ class GatewayApp:
         if MALFORMED in scope["extensions"]:
             account.endpoint = "malformed"
             raise Refused(malformed_request())
+        check_head(scope["http_version"], headers)
         raw_headers = scope["headers"]
         if len(headers) != len(raw_headers):
             _refuse_repeated(raw_headers)
-        if b"upgrade" in headers and b"transfer-encoding" in headers:
-            raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
         method = scope["method"]
         path = scope["raw_path"]
         endpoint: Endpoint | None
-        if path == self._files_path:
+        if path == self._files_path and method == "POST":
             endpoint = FILES
         else:
-            path = canonical(path)
+            path = requested_path(method, path, headers)
             endpoint = self._guard_table.find(path)
         query = scope["query_string"]
         if endpoint is None and not self._serve_rest:
@@ -213,6 +213,7 @@ class GatewayApp:
     def _upload_request(
         self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody
     ) -> UploadRequest:
+        refuse_encoded(headers)
         content_type = headers.get(b"content-type")
         credential = find_credential(headers, query)
         return UploadRequest(

@@ -48,6 +48,16 @@ class RequestBody:
     # The body of a raw upload is the file: there is nothing behind it that could be wrong.
     read_on = read
 
+    def check(self) -> None:
+        """Raises ClientGone if the client is known to have left."""
+        if self._cycle is not None and self._cycle.disconnected:
+            raise ClientGone
+
+    def when_gone(self, abandon: Callable[[], None]) -> None:
+        """``abandon`` is called when the client leaves before it has its answer."""
+        if self._cycle is not None:
+            self._cycle.abandon = abandon
+
     async def pour(self, sink: Sink) -> bool:
         """Have all that is left pumped into ``sink``, if that pays. Raises as ``read`` does."""
         if self._cycle is None or self._length is None or self.ended:

@@ -11,10 +11,20 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from os import urandom
 from typing import NamedTuple
 
+from gateway.refusals import Headers
+
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 # Of the client's headers, these go along with an upload; the rest is the gateway's own.
 _FORWARDED = (b"user-agent", b"accept-language", b"x-csrf-token", b"x-requested-with")
+
+# Headers that the gateway looks into, and that are lists: what stands between their items.
+_LISTS = (
+    (b"connection", b", "),
+    (b"content-encoding", b", "),
+    (b"cookie", b"; "),
+    (b"x-forwarded-for", b", "),
+)
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -41,7 +51,8 @@ class Origins:
         peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
             request_id = new_request_id()
-            about = [*_forwarded("", peer, peer, scheme), (b"x-request-id", request_id)]
+            host = headers.get(b"host")
+            about = _about(_forwarded("", peer, peer, scheme), host, request_id)
             return Origin(peer, request_id.decode(), about)
         chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = self._client(chain, peer)
@@ -49,7 +60,8 @@ class Origins:
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        about = [*_forwarded(chain, peer, client, scheme), (b"x-request-id", request_id)]
+        host = headers.get(b"x-forwarded-host") or headers.get(b"host")
+        about = _about(_forwarded(chain, peer, client, scheme), host, request_id)
         return Origin(client, request_id.decode(), about)
 
     def _client(self, chain: str, peer: str) -> str:
@@ -70,16 +82,26 @@ class Origins:
         return any(parsed in network for network in self._trusted)
 
 
-def joined(headers: list[tuple[bytes, bytes]], name: bytes) -> bytes:
-    """All values of a list header, which may come on several lines (RFC 9110, 5.3).
+def join_lists(first: dict[bytes, bytes], headers: RawHeaders) -> None:
+    """Put into ``first`` the whole lists that may come on several lines (RFC 9110, 5.3).
 
-    A proxy may add a line of its own below what its client sent.
+    A proxy may add a line of its own below what its client sent, and Mattermost reads the
+    cookies of all lines.
     """
-    return b", ".join(value for key, value in headers if key == name)
+    for name, separator in _LISTS:
+        if name in first:
+            first[name] = separator.join(value for key, value in headers if key == name)
+
+
+def _about(forwarded: Headers, host: bytes | None, request_id: bytes) -> RawHeaders:
+    about = [*forwarded, (b"x-request-id", request_id)]
+    if host:
+        about.append((b"x-forwarded-host", host))
+    return about
 
 
 @lru_cache(4096)
-def _forwarded(chain: str, peer: str, client: str, scheme: str) -> tuple[tuple[bytes, bytes], ...]:
+def _forwarded(chain: str, peer: str, client: str, scheme: str) -> Headers:
     forwarded_for = f"{chain}, {peer}" if chain else peer
     return (
         (b"x-forwarded-for", forwarded_for.encode("latin-1")),

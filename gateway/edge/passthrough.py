@@ -1,6 +1,7 @@
 """Everything that carries no file: forwarded as it came, streamed both ways."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from gateway.accounting import Account
 from gateway.edge.answers import HOP_BY_HOP
@@ -10,7 +11,7 @@ from gateway.edge.responder import Responder
 from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
 from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.facts import judged_by_mattermost
-from gateway.upstream.connection import RawHeaders, Response
+from gateway.upstream.connection import RawHeaders, Response, ResponseHead, UpstreamError
 from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
@@ -18,15 +19,17 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Said anew by the gateway: framing and expectation are each connection's own, addresses and
 # request ids are believed from nobody.
-REPLACED = HOP_BY_HOP | {
+_REPLACED = HOP_BY_HOP | {
     b"content-length",
     b"expect",
     b"forwarded",
     b"x-forwarded-for",
+    b"x-forwarded-host",
     b"x-forwarded-proto",
     b"x-real-ip",
     b"x-request-id",
 }
+_OF_ANSWERS = HOP_BY_HOP | {b"x-request-id"}
 
 
 class Passthrough:
@@ -53,12 +56,19 @@ class Passthrough:
         exchange = self._mattermost.exchange(
             method.encode(),
             path + (b"?" + query if query else b""),
-            header_lines([*end_to_end(headers, first, REPLACED), *origin.headers]),
+            request_lines(headers, origin, self._mattermost.host),
             content,
             safe=method in _SAFE and content.rest is None,
+            framed=b"content-length" in first,
+            on_interim=partial(_pass_on_interim, responder),
         )
+        body.when_gone(exchange.close)
         try:
-            await pass_on(await exchange.send(), responder, account)
+            response = await exchange.send()
+            await pass_on(response, responder, account, self._mattermost.timeout)
+        except UpstreamError:
+            body.check()  # that the client leaves ends the exchange as well
+            raise
         finally:
             exchange.close()
 
@@ -70,34 +80,53 @@ class Passthrough:
             raise Refused(unguarded_upload())
 
 
-async def pass_on(response: Response, responder: Responder, account: Account) -> None:
-    """Give the client Mattermost's answer. Raises Broken and ClientGone."""
+def request_lines(headers: RawHeaders, origin: Origin, host: bytes) -> bytes:
+    """The header lines of a request to Mattermost; ``host`` is for requests that name none."""
+    kept = _end_to_end(headers, _REPLACED)
+    if not dict(reversed(headers)).get(b"host"):  # as in HTTP/1.0
+        kept = [(b"host", host), *(header for header in kept if header[0] != b"host")]
+    return header_lines([*kept, *origin.headers])
+
+
+def _pass_on_interim(responder: Responder, head: ResponseHead) -> None:
+    responder.interim(head.status, answer_headers(head), head.reason)
+
+
+async def pass_on(
+    response: Response, responder: Responder, account: Account, timeout: float
+) -> None:
+    """Give the client Mattermost's answer. Raises Broken, TimedOut (in seconds), ClientGone."""
     account.status = response.status
     account.outcome, account.reason = judged_by_mattermost(response.status)
-    await responder.start(response.status, answer_headers(response))
-    async for piece in response.chunks():
+    await responder.start(response.status, answer_headers(response), response.reason)
+    async for piece in response.chunks(timeout):
         await responder.body(piece, more=True)
     await responder.body(b"", more=False)
 
 
-def answer_headers(response: Response) -> RawHeaders:
-    """Those that are for the client; the request's id is the gateway's."""
-    dropped = HOP_BY_HOP | {b"x-request-id"}
-    return end_to_end(response.headers, dict(response.headers), dropped)
-
-
 def _content(headers: Mapping[bytes, bytes], body: RequestBody) -> Content:
     if b"transfer-encoding" in headers:
-        return Content(b"", body.read, None)
+        return Content(b"", body.read, None, None, body.check)
     length = int(headers.get(b"content-length", b"0"))
-    return Content(b"", body.read, length) if length else Content()
+    return Content(b"", body.read, length, None, body.check) if length else Content()
 
 
-def end_to_end(
-    headers: RawHeaders, first: Mapping[bytes, bytes], dropped: frozenset[bytes]
-) -> RawHeaders:
-    """Headers without those of the connection (RFC 9110, 7.6.1)."""
-    connection = first.get(b"connection")
-    if connection is not None:
-        dropped |= {option.strip().lower() for option in connection.split(b",")}
+def _end_to_end(headers: RawHeaders, dropped: frozenset[bytes]) -> RawHeaders:
+    """Headers, in lower case, without those of the connection (RFC 9110, 7.6.1)."""
+    dropped |= _private(headers)
     return [header for header in headers if header[0] not in dropped]
+
+
+def answer_headers(head: ResponseHead | Response) -> RawHeaders:
+    """The headers of an answer that are for the client, spelled as Mattermost spelled them."""
+    dropped = _OF_ANSWERS | _private(head.headers)
+    return [header for header in head.headers_as_sent if header[0].lower() not in dropped]
+
+
+def _private(headers: RawHeaders) -> frozenset[bytes]:
+    """What the Connection headers name; Host is never the connection's own."""
+    options: set[bytes] = set()
+    for name, value in headers:
+        if name == b"connection":
+            options.update(option.strip().lower() for option in value.split(b","))
+    return frozenset(options - {b"host"})

@@ -18,6 +18,7 @@ The application is called as ASGI says, with a few extensions that are named bel
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -27,7 +28,9 @@ from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
 from gateway.edge.handshake import asks_for_websocket
+from gateway.edge.head import check_target
 from gateway.edge.pump import WORTH_IT, Pump, Sink
+from gateway.edge.sockets import bytes_taken, is_reset, reset_at_end
 from gateway.edge.tunnel import ClientEnd
 from gateway.writes import WriteBatch
 
@@ -60,6 +63,8 @@ _STATUS_LINES = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
 }
 
+_VERSIONS = ("1.1", "1.0")
+
 _batch = WriteBatch()
 
 
@@ -72,6 +77,7 @@ class Cycle:
         "_message",
         "_protocol",
         "_unsent_head",
+        "abandon",
         "answered",
         "arrived",
         "disconnected",
@@ -99,6 +105,8 @@ class Cycle:
         self.stalled = False
         self.malformed = False
         self.answered = False
+        self.abandon: Callable[[], None] | None = None
+        """To be called when the client is gone."""
         self.task: asyncio.Task[None] | None = None
         """Runs the application."""
         self._chunked = False
@@ -112,6 +120,7 @@ class Cycle:
             await app(self.scope, self.receive, self.send)
         finally:
             self.scope["extensions"].clear()  # a circle that would wait for the collector
+            self.abandon = None  # another one
             self._protocol.ended(self)
 
     def wake(self) -> None:
@@ -157,6 +166,8 @@ class Cycle:
         if self._asked:
             return
         self._asked = True
+        if self.scope["http_version"] != "1.1":
+            return
         for name, value in self.scope["headers"]:
             if name == b"expect" and value.lower() == b"100-continue":
                 self._protocol.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -170,15 +181,16 @@ class Cycle:
             raise ClientDisconnected
         kind = message["type"]
         if kind == WHOLE:
-            self._send_body(
-                self._head(message["status"], message["headers"]), message["body"], more=False
-            )
+            head = self._head(message["status"], message["headers"])
+            self._send_body(head, message["body"], more=False)
         elif kind == SWITCH:
             self.keep_alive = True  # what follows knows no "close"
-            protocol.hand_over(self, self._head(101, message["headers"]), message["end"])
+            head = self._head(101, message["headers"], message["reason"])
+            protocol.hand_over(self, head, message["end"])
         elif kind == "http.response.start":
             # In one write with what follows at once; on its own if nothing does.
-            self._unsent_head = self._head(message["status"], message["headers"])
+            status, reason = message["status"], message.get("reason")
+            self._unsent_head = self._head(status, message["headers"], reason)
             protocol.loop.call_soon(self._flush_head)
         else:
             head, self._unsent_head = self._unsent_head, b""
@@ -189,12 +201,27 @@ class Cycle:
             self._protocol.transport.write(self._unsent_head)
             self._unsent_head = b""
 
-    def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes:
+    def interim(self, status: int, headers: list[tuple[bytes, bytes]], reason: bytes) -> None:
+        """Send a 1xx answer to a client that can take one (RFC 9110, 15.2)."""
+        protocol = self._protocol
+        able = self.scope["http_version"] == "1.1" and not self.disconnected
+        if able and protocol.writable is None:
+            lines = b"".join([b"%s: %s\r\n" % header for header in headers])
+            head = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines)
+            protocol.transport.write(head)
+
+    def _head(
+        self, status: int, headers: list[tuple[bytes, bytes]], reason: bytes | None = None
+    ) -> bytes:
         if self.more_body:
             self.keep_alive = False  # the rest of the body would be taken for the next request
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        if reason is None:
+            names = [header[0] for header in headers]
+            lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        else:  # Mattermost's own words, and its spelling of the names
+            names = [header[0].lower() for header in headers]
+            lines = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
         lines += [b"%s: %s\r\n" % header for header in headers]
-        names = [header[0] for header in headers]
         framed = (
             b"content-length" in names
             or self.scope["method"] == "HEAD"
@@ -245,7 +272,7 @@ class UploadProtocol(asyncio.Protocol):
         client_timeout: float,
     ) -> None:
         """As uvicorn's server makes its protocols; ``client_timeout``: seconds that a client
-        may send nothing within a body."""
+        may send nothing within a body, or take nothing of an answer."""
         self.loop = _loop or asyncio.get_running_loop()
         self.transport: asyncio.Transport
         self.writable: asyncio.Future[None] | None = None
@@ -274,6 +301,9 @@ class UploadProtocol(asyncio.Protocol):
         self._in_head = True
         self._head_bytes = 0
         self._lingering_since = 0.0
+        self._taken = -1
+        """Bytes that the client had taken when it was last looked at; -1 if none wait for it."""
+        self._taken_at = 0.0
         self._overhead = 0
         """Bytes that came since the last of the body."""
         self._unparsed = 0
@@ -299,6 +329,8 @@ class UploadProtocol(asyncio.Protocol):
             if cycle is not None:
                 cycle.disconnected = True
                 cycle.wake()
+                if cycle.abandon is not None:
+                    cycle.abandon()
         self._pipeline.clear()
 
     def eof_received(self) -> bool:
@@ -379,16 +411,16 @@ class UploadProtocol(asyncio.Protocol):
         self.deadline = None
         parser = self._parser
         target = self._target
-        if target.startswith(b"/") and b"#" not in target:
-            path, _, query = target.partition(b"?")
-        else:  # absolute-form, authority-form, asterisk-form (RFC 9112, 3.2)
-            url = httptools.parse_url(target)
-            path, query = url.path or b"/", url.query or b""
+        if not target.startswith(b"/") or b"#" in target:
+            check_target(target)  # raises, which ends the parsing
+        path, _, query = target.partition(b"?")
         version = parser.get_http_version()
+        if version not in _VERSIONS:
+            raise ValueError("not HTTP/1")
         if parser.should_upgrade():
             self._unparsed = int(dict(self._headers).get(b"content-length", b"0"))
         if self._head_is_too_large():
-            raise ValueError("the head is too large")  # which ends the parsing
+            raise ValueError("the head is too large")
         scope = self._scope(parser.get_method().decode("ascii"), path, query, version)
         offers = parser.should_upgrade()
         websocket = offers and asks_for_websocket(scope["method"], version, self._headers)
@@ -574,8 +606,14 @@ class UploadProtocol(asyncio.Protocol):
 
     def expire(self, now: float) -> None:
         """End what has waited past its deadline; called about once a second."""
+        if self._is_lost(now):
+            reset_at_end(self.transport.get_extra_info("socket"))
+            self.transport.abort()
+            return
         if self.deadline is None or now <= self.deadline:
             return
+        if self._taken >= 0 and (self._running is None or self._running.answered):
+            return  # the client is not idle: it has not taken the whole answer yet
         self.deadline = None
         if self._pump is not None and not self._pump.done.done():
             self._pump.done.set_exception(TimeoutError())
@@ -586,6 +624,20 @@ class UploadProtocol(asyncio.Protocol):
         else:
             running.stalled = True
             running.wake()
+
+    def _is_lost(self, now: float) -> bool:
+        """Whether nobody is there any more: neither of both is noticed by itself."""
+        transport = self.transport
+        deaf = self._reading_paused or self._pump is not None
+        if deaf and is_reset(transport.get_extra_info("socket")):
+            return True
+        if not transport.get_write_buffer_size():
+            self._taken = -1
+            return False
+        taken = bytes_taken(transport.get_extra_info("socket"))
+        if taken != self._taken:
+            self._taken, self._taken_at = taken, now
+        return now - self._taken_at > self._client_timeout
 
     def shutdown(self) -> None:
         """Part of a graceful stop: close once the running request is answered."""

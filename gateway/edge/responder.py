@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import SWITCH, WHOLE
+from gateway.edge.protocol import SWITCH, WHOLE, Cycle
 from gateway.edge.tunnel import Tunnel
 from gateway.upload.request import Answer, ClientGone, RawHeaders
 
@@ -11,10 +11,17 @@ from gateway.upload.request import Answer, ClientGone, RawHeaders
 class Responder:
     """Sends the one answer of a request, with the request's id on it."""
 
-    __slots__ = ("_request_id", "_send", "started", "tunnel")
+    __slots__ = ("_cycle", "_request_id", "_send", "started", "tunnel")
 
-    def __init__(self, send: Callable[[Any], Awaitable[None]], request_id: str) -> None:
+    def __init__(
+        self,
+        send: Callable[[Any], Awaitable[None]],
+        request_id: str,
+        cycle: Cycle | None = None,
+    ) -> None:
+        """``cycle`` is there if it can send interim answers."""
         self._send = send
+        self._cycle = cycle
         self._request_id = request_id.encode()
         self.started = False
         self.tunnel: Tunnel | None = None
@@ -31,13 +38,19 @@ class Responder:
             {"type": WHOLE, "status": answer.status, "headers": headers, "body": answer.body}
         )
 
-    async def start(self, status: int, headers: RawHeaders) -> None:
-        """Send status and headers. Raises ClientGone."""
+    def interim(self, status: int, headers: RawHeaders, reason: bytes) -> None:
+        """Send an answer before the answer, if that is possible."""
+        if self._cycle is not None:
+            self._cycle.interim(status, headers, reason)
+
+    async def start(self, status: int, headers: RawHeaders, reason: bytes | None = None) -> None:
+        """Send status, headers, and a reason phrase of Mattermost's own. Raises ClientGone."""
         self.started = True
         await self._pass(
             {
                 "type": "http.response.start",
                 "status": status,
+                "reason": reason,
                 "headers": [*headers, (b"x-request-id", self._request_id)],
             }
         )
@@ -46,13 +59,14 @@ class Responder:
         """Send a piece of the body, waiting while the client is slow. Raises ClientGone."""
         await self._pass({"type": "http.response.body", "body": piece, "more_body": more})
 
-    async def switch(self, headers: RawHeaders, tunnel: Tunnel) -> None:
+    async def switch(self, headers: RawHeaders, reason: bytes, tunnel: Tunnel) -> None:
         """Answer 101, and leave the client's connection to ``tunnel``. Raises ClientGone."""
         self.started = True
         await self._pass(
             {
                 "type": SWITCH,
                 "headers": [*headers, (b"x-request-id", self._request_id)],
+                "reason": reason,
                 "end": tunnel.client,
             }
         )

@@ -9,11 +9,10 @@ from collections.abc import Callable
 
 from gateway.accounting import Account, Accountant
 from gateway.edge.caller import Origin
-from gateway.edge.passthrough import REPLACED, answer_headers, end_to_end, pass_on
+from gateway.edge.passthrough import answer_headers, pass_on, request_lines
 from gateway.edge.responder import Responder
 from gateway.edge.tunnel import Ending, Tunnel
 from gateway.upstream.connection import SWITCHING, RawHeaders, Response
-from gateway.upstream.exchange import header_lines
 from gateway.upstream.handshake import Handshake
 from gateway.upstream.mattermost import Mattermost
 from gateway.values import Outcome
@@ -43,10 +42,9 @@ class WebSockets:
         account: Account,
     ) -> None:
         """Forward one handshake, and what follows it. Raises UpstreamError, ClientGone."""
-        kept = end_to_end(headers, dict(reversed(headers)), REPLACED)
         handshake = self._mattermost.handshake(
             path + (b"?" + query if query else b""),
-            header_lines([*kept, *origin.headers]),
+            request_lines(headers, origin, self._mattermost.host),
             b"websocket",
         )
         try:
@@ -54,7 +52,7 @@ class WebSockets:
             if response.status == SWITCHING:
                 await self._join(handshake, response, responder)
             else:
-                await pass_on(response, responder, account)
+                await pass_on(response, responder, account, self._mattermost.timeout)
         finally:
             handshake.close()
 
@@ -67,7 +65,7 @@ class WebSockets:
         tunnel = Tunnel()
         try:
             behind = handshake.hand_over(tunnel.server)
-            await responder.switch(headers, tunnel)
+            await responder.switch(headers, response.reason, tunnel)
             tunnel.server.resume_reading()
             tunnel.server.data_received(behind)
         except BaseException:

@@ -51,6 +51,7 @@ _MODULES: Final = (
     enterprise,
     system,
 )
+ROUTES: Final = tuple(route for module in _MODULES for route in module.ROUTES)
 _VERSION_ID: Final = f"{VERSION}..701ac3cc8012c09df34e5a992f6553d3.false"
 _BODY_OVERHEAD: Final = 512
 """Bytes by which a body may be longer than the largest file (Go's ``bytes.MinRead``)."""
@@ -77,7 +78,7 @@ class StandIn:
         self._store = store
         self._faults = Faults()
         self._control = Control(state, store, journal, self._faults)
-        self._router = Router(route for module in _MODULES for route in module.ROUTES)
+        self._router = Router(ROUTES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

@@ -228,10 +228,12 @@ class Delivery:
                 self._judge_declaration(file.target.name, len(head))
             return _whole(head)
         if file.size is not None:
-            rest = Content(head, file.source.read_on, file.size, file.source.pour)
+            source = file.source
+            rest = Content(head, source.read_on, file.size, source.pour, source.check)
             return _Ready(rest, file.size, file.size)
         if file.bound is not None and file.bound <= self._policy.max_file_size:
-            return _Ready(Content(head, file.source.read_on, None), None, file.bound, file.source)
+            rest = Content(head, file.source.read_on, None, None, file.source.check)
+            return _Ready(rest, None, file.bound, file.source)
         ready, _ = await self._spool(file, head, self._limit(file), held)
         return ready
 

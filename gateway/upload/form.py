@@ -48,7 +48,7 @@ class FilePart:
         Raises Refused, too, as soon as what has been read of the form makes it a bad one.
         """
         piece = await self.read_on()
-        self._form.check()
+        self._form.check_framing()
         return piece
 
     async def read_on(self) -> bytes:
@@ -64,6 +64,9 @@ class FilePart:
                 self.received += len(piece)
                 return piece
         return b""
+
+    def check(self) -> None:
+        self._form.check()
 
     async def pour(self, connection: Connection) -> bool:
         """A form's files have to be read: where they end is for the parser to say."""
@@ -102,6 +105,10 @@ class Form:
         while not part.ended:
             await part.read()
 
+    def check(self) -> None:
+        """Raises ClientGone if the client is known to have left."""
+        self._body.check()
+
     def bound(self) -> int | None:
         """Bytes that the content of the present part cannot exceed; None if nothing tells."""
         if self._content_length is None:
@@ -115,7 +122,7 @@ class Form:
         to_come = self._content_length - self._body.received
         return max(0, here + self._parser.held + to_come - self._delimiter_size)
 
-    def check(self) -> None:
+    def check_framing(self) -> None:
         """Raises Refused if a fault is known, however far behind it may stand."""
         if self._parser.fault is not None:
             raise _refused(self._parser.fault)

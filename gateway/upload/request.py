@@ -39,6 +39,9 @@ class Source(Protocol):
         any more to forward less than all.
         """
 
+    def check(self) -> None:
+        """Raises ClientGone if the client is known to have left."""
+
     async def pour(self, connection: Connection) -> bool:
         """Write all that is left into ``connection``, or return False. Raises as ``read_on``."""
 

@@ -8,7 +8,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import cast
+from typing import NamedTuple, cast
 
 import httptools
 
@@ -41,6 +41,10 @@ class Unreachable(UpstreamError):
     refusal = upstream_unreachable(RETRY_AFTER)
 
 
+class Untrusted(Unreachable):
+    """Whoever answered did not prove to be Mattermost: it may be somebody else."""
+
+
 class Broken(UpstreamError):
     """The connection ended, or what came over it is not HTTP, before the exchange was over."""
 
@@ -51,6 +55,20 @@ class TimedOut(UpstreamError):
     """Mattermost accepted no more bytes, or gave no answer, for too long."""
 
     refusal = upstream_timeout()
+
+
+class ResponseHead(NamedTuple):
+    """What an answer begins with."""
+
+    status: int
+    reason: bytes
+    headers: RawHeaders
+    """Names in lower case."""
+    headers_as_sent: RawHeaders
+
+
+Interim = Callable[[ResponseHead], None]
+"""What is to be done with a 1xx answer."""
 
 
 class Response:
@@ -64,12 +82,13 @@ class Response:
         "_waiting",
         "complete",
         "headers",
+        "headers_as_sent",
+        "reason",
         "status",
     )
 
-    def __init__(self, connection: "Connection", status: int, headers: RawHeaders) -> None:
-        self.status = status
-        self.headers = headers
+    def __init__(self, connection: "Connection", head: "ResponseHead") -> None:
+        self.status, self.reason, self.headers, self.headers_as_sent = head
         self._connection = connection
         self._chunks: deque[bytes] = deque()
         self._waiting = 0
@@ -86,8 +105,11 @@ class Response:
         """Whether the headers tell where the body ends."""
         return _framed(self.headers)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body, in the pieces in which it arrives. Raises Broken if it ends too early."""
+    async def chunks(self, timeout: float | None = None) -> AsyncIterator[bytes]:
+        """The body, in the pieces in which it arrives.
+
+        Raises Broken if it ends too early, and TimedOut if nothing comes for ``timeout`` seconds.
+        """
         while True:
             while self._chunks:
                 chunk = self._chunks.popleft()
@@ -99,7 +121,7 @@ class Response:
                 raise self._error
             if self.complete:
                 return
-            await self._change()
+            await self._change(timeout)
 
     async def read(self, limit: int, timeout: float) -> bytes:
         """The whole body, of at most ``limit`` bytes. Raises Broken, and TimedOut in seconds."""
@@ -123,9 +145,18 @@ class Response:
                 raise Broken(f"an answer of more than {limit} bytes")
         return b"".join(pieces)
 
-    async def _change(self) -> None:
-        self._changed = asyncio.get_running_loop().create_future()
-        await self._changed
+    async def _change(self, timeout: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        self._changed = loop.create_future()
+        if timeout is None:
+            await self._changed
+            return
+        error = TimedOut("Mattermost did not go on with its answer")
+        timer = loop.call_later(timeout, self.finish, error)
+        try:
+            await self._changed
+        finally:
+            timer.cancel()
 
     def _tell(self) -> None:
         if self._changed is not None and not self._changed.done():
@@ -165,9 +196,11 @@ class Connection(asyncio.Protocol):
         self._drained: Callable[[], None] | None = None
         self._reading_paused = False
         self._closed = False
+        self._reason = b""
         self._headers: RawHeaders = []
         self._response: Response | None = None
         self._interim = False
+        self._on_interim: Interim | None = None
         self._keep_alive = False
         self.awaited: asyncio.Future[Response] = loop.create_future()
         """The answer's status and headers, or Broken."""
@@ -198,7 +231,13 @@ class Connection(asyncio.Protocol):
         """Look before reuse: an idle socket with something to read was closed by its peer."""
         return not self._closed and not self._transport.is_closing() and not self._poll.poll(0)
 
-    def begin(self, *, bodiless: bool = False, upgrade: bytes | None = None) -> None:
+    def begin(
+        self,
+        *,
+        bodiless: bool = False,
+        upgrade: bytes | None = None,
+        on_interim: Interim | None = None,
+    ) -> None:
         """Start an exchange. ``bodiless``: the answer has no body whatever it says (HEAD).
         ``upgrade``: the protocol, in lower case, to which a 101 may change the connection."""
         # The parser cannot be told of HEAD; one that waits for a body is not used again.
@@ -206,6 +245,7 @@ class Connection(asyncio.Protocol):
             self._parser = httptools.HttpResponseParser(self)
         self._bodiless = bodiless
         self._upgrade = upgrade
+        self._on_interim = on_interim
         self.resume_reading()
         self._request_complete = False
         self._response = None
@@ -349,22 +389,36 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self._response is not None:
             raise httptools.HttpParserError("a second answer")
+        self._reason = b""
         self._headers = []
 
+    def on_status(self, reason: bytes) -> None:
+        self._reason += reason
+
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
+        if self._response is None:  # and not in the trailers, which nobody here has use for
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        as_sent = self._headers
+        self._headers = [(name.lower(), value) for name, value in as_sent]
+        head = ResponseHead(status, self._reason, self._headers, as_sent)
         switches = status == SWITCHING and self._is_asked_for()
         if status < 200 and not switches:
             self._interim = True
-            if self._continued is not None and not self._continued.done():
-                self._continued.set_result(None)
+            if status == 100:
+                if self._continued is not None and not self._continued.done():
+                    self._continued.set_result(None)
+            elif self._on_interim is not None:
+                self._on_interim(head)
             return
+        for name, value in self._headers:
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise httptools.HttpParserError("an unknown transfer coding")
         self._interim = False
         self._keep_alive = self._parser.should_keep_alive()
-        self._response = Response(self, status, self._headers)
+        self._response = Response(self, head)
         if self._bodiless or switches:
             self._response.finish()
         if self._continued is not None and not self._continued.done():

@@ -15,10 +15,12 @@ from typing import NamedTuple
 from gateway.upstream.connection import (
     Broken,
     Connection,
+    Interim,
     RawHeaders,
     Response,
     TimedOut,
     Unreachable,
+    Untrusted,
 )
 
 IDLE_EXPIRY = 45.0
@@ -44,6 +46,8 @@ class Content(NamedTuple):
     """Bytes of the whole body; None sends it chunked."""
     pour: "Pour | None" = None
     """Writes all that ``rest`` would still read by itself, or returns False."""
+    check: Callable[[], None] | None = None
+    """Raises if whoever sends the body is gone; asked while Mattermost takes nothing."""
 
 
 class ConnectionPool:
@@ -71,13 +75,15 @@ class ConnectionPool:
         return None
 
     async def connect(self) -> Connection:
-        """A new connection. Raises Unreachable."""
+        """A new connection. Raises Unreachable, of which Untrusted is one."""
         loop = self.loop
         try:
             async with asyncio.timeout(self._connect_timeout):
                 _, connection = await loop.create_connection(
                     lambda: Connection(loop), self._host, self._port, ssl=self._tls
                 )
+        except ssl.SSLCertVerificationError as error:
+            raise Untrusted(f"{self._host}:{self._port}: {error.verify_message}") from error
         except (OSError, TimeoutError) as error:
             raise Unreachable(f"{self._host}:{self._port}: {str(error) or 'timed out'}") from error
         return connection
@@ -142,15 +148,19 @@ class Exchange:
         *,
         timeout: float,
         safe: bool = False,
+        framed: bool = True,
         bodiless: bool = False,
+        on_interim: Interim | None = None,
     ) -> None:
-        """``headers`` are lines, without framing. ``safe``: sending it twice does no harm."""
+        """``headers`` are lines, without framing. ``safe``: sending it twice does no harm.
+        ``framed``: even an empty body has its length told."""
         self._pool = pool
         self._content = content
         self._timeout = timeout
         self._safe = safe
         self._bodiless = bodiless
-        self._head = _render_head(request_line, headers, content, framed=not safe)
+        self._on_interim = on_interim
+        self._head = _render_head(request_line, headers, content, framed=framed)
         self._connection: Connection | None = None
         self.delivered = False
         """Whether the whole request was handed to the connection: Mattermost may act on it."""
@@ -168,7 +178,8 @@ class Exchange:
             try:
                 return await self._attempt(connection, reused=True)
             except Broken:
-                if connection.received or not self._may_resend():
+                closed = self._connection is None
+                if closed or connection.received or not self._may_resend():
                     raise
                 connection.close()
         return await self._attempt(await self._pool.connect(), reused=False)
@@ -188,7 +199,7 @@ class Exchange:
     async def _attempt(self, connection: Connection, *, reused: bool) -> Response:
         self._connection = connection
         self.delivered = False
-        connection.begin(bodiless=self._bodiless)
+        connection.begin(bodiless=self._bodiless, on_interim=self._on_interim)
         head, first = self._head, self._content.first
         has_body = bool(first) or self._content.rest is not None
         if reused and has_body and self._loop.time() - connection.idle_since > TRUSTED_IDLE:
@@ -248,6 +259,8 @@ class Exchange:
             )
             if connection.congested_for(self._loop.time()) > self._timeout:
                 raise TimedOut("Mattermost accepted no more bytes")
+            if connection.congested and self._content.check is not None:
+                self._content.check()
 
     async def _send_rest(self, connection: Connection, rest: Read) -> None:
         chunked = self._content.length is None

@@ -10,7 +10,14 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from gateway.refusals import Headers, Refusal, session_expired, shown
-from gateway.upstream.connection import Broken, RawHeaders, TimedOut, Unreachable, UpstreamError
+from gateway.upstream.connection import (
+    Broken,
+    Interim,
+    RawHeaders,
+    TimedOut,
+    Unreachable,
+    UpstreamError,
+)
 from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
 from gateway.upstream.handshake import Handshake
 from gateway.values import Credential, CredentialKind, Identity, UploadSession
@@ -24,11 +31,18 @@ class Mattermost:
     """One Mattermost server: its connections, and what the gateway asks of it."""
 
     def __init__(
-        self, origin: str, subpath: str, *, connect_timeout: float, timeout: float
+        self,
+        origin: str,
+        subpath: str,
+        *,
+        tls: ssl.SSLContext | None = None,
+        connect_timeout: float,
+        timeout: float,
     ) -> None:
         """``origin`` is scheme, host and port; timeouts are seconds."""
         parts = urlsplit(origin)
-        tls = ssl.create_default_context() if parts.scheme == "https" else None
+        if (parts.scheme == "https") is not (tls is not None):
+            raise ValueError("TLS goes with https, and with nothing else")
         self.host = parts.netloc.encode()
         self.subpath = subpath
         self.timeout = timeout
@@ -52,6 +66,8 @@ class Mattermost:
         content: Content,
         *,
         safe: bool = False,
+        framed: bool = True,
+        on_interim: Interim | None = None,
     ) -> Exchange:
         """A request to be sent as it is, streaming both ways: ``target`` with the subpath,
         ``headers`` as lines."""
@@ -62,6 +78,8 @@ class Mattermost:
             content,
             timeout=self.timeout,
             safe=safe,
+            framed=framed,
+            on_interim=on_interim,
             bodiless=method == b"HEAD",
         )
 
@@ -125,11 +143,9 @@ class Mattermost:
     async def _get(self, path: str, headers: RawHeaders) -> httpx.Response:
         try:
             return await self._api.get(path, headers=headers)
-        except httpx.ConnectError as error:
-            raise Unreachable(str(error)) from error
-        except httpx.TimeoutException as error:
-            raise TimedOut(str(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
+            if isinstance(error.__cause__, UpstreamError):  # what happened to the connection
+                raise error.__cause__ from None
             raise Broken(str(error)) from error
 
     async def close(self) -> None:
@@ -236,6 +252,7 @@ class _PooledTransport(httpx.AsyncBaseTransport):
             Content(),
             timeout=self._timeout,
             safe=True,
+            framed=False,
         )
         try:
             response = await exchange.send()

@@ -81,11 +81,16 @@ async def test_an_answer_in_pieces() -> None:
         sent.append(message)
 
     responder = Responder(send, "id1")
-    await responder.start(200, [])
+    await responder.start(200, [], b"Fine")
     await responder.body(b"one", more=True)
     await responder.body(b"", more=False)
     assert sent == [
-        {"type": "http.response.start", "status": 200, "headers": [(b"x-request-id", b"id1")]},
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "reason": b"Fine",
+            "headers": [(b"x-request-id", b"id1")],
+        },
         {"type": "http.response.body", "body": b"one", "more_body": True},
         {"type": "http.response.body", "body": b"", "more_body": False},
     ]

@@ -32,9 +32,8 @@ from tests.edge.support import (
         (b"/a%2Fb//c?x=1&y=%20?z", b"/a%2Fb//c", b"x=1&y=%20?z"),
         (b"/a?", b"/a", b""),
         (b"/a;b=c", b"/a;b=c", b""),
-        (b"http://chat.example:80/a?b", b"/a", b"b"),
-        (b"http://chat.example", b"/", b""),
-        (b"/a?b#c", b"/a", b"b"),
+        (b"http://chat.example:80/a?b", b"http://chat.example:80/a", b"b"),
+        (b"http://chat.example", b"http://chat.example", b""),
         (b"*", b"*", b""),
     ],
 )
@@ -201,6 +200,12 @@ NOT_HTTP = {
         b"POST / HTTP/1.1\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na"
     ),
     "no address": b"CONNECT chat:80 HTTP/1.1\r\nHost: chat\r\n\r\n",
+    "a fragment": b"GET /a?b#c HTTP/1.1\r\nHost: chat\r\n\r\n",
+    "another scheme": b"GET ftp://chat/ HTTP/1.1\r\nHost: chat\r\n\r\n",
+    "an address without a host": b"GET http:///x HTTP/1.1\r\nHost: chat\r\n\r\n",
+    "an address with a user name": b"GET http://a:b@chat/ HTTP/1.1\r\nHost: chat\r\n\r\n",
+    "HTTP/0.9": b"GET /x\r\n\r\n",
+    "HTTP/2 in words": b"GET /x HTTP/2.0\r\nHost: chat\r\n\r\n",
 }
 
 

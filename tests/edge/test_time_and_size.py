@@ -113,6 +113,50 @@ async def test_a_client_that_is_silent_within_its_body_can_be_told_so() -> None:
         assert await client.at_end()
 
 
+async def answer_with_much(scope: Scope, receive: Receive, send: Send) -> None:
+    await answer(send, bytes(64 * MIB))
+
+
+@pytest.mark.parametrize("head", [GET, GET[:-2] + b"Connection: close\r\n\r\n"])
+async def test_a_client_that_takes_nothing_of_its_answer(head: bytes) -> None:
+    """All of it is said, and waits: neither does it wait for ever, nor is the client idle."""
+    async with serving(answer_with_much) as running:
+        client = await running.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await client.send(head)
+        connection = await running.connection()
+        await until(lambda: connection.transport.get_write_buffer_size() > MIB)
+        seen = now()
+        connection.expire(seen)
+        connection.expire(seen + CLIENT_TIMEOUT - 1)
+        assert running.connections
+        connection.expire(seen + CLIENT_TIMEOUT + 1)
+        await until(lambda: not running.connections)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        with pytest.raises(ConnectionError):
+            await client.answer()
+
+
+async def test_a_client_that_takes_its_answer_slowly() -> None:
+    """It may take longer than an idle connection is kept, and than it may take nothing."""
+    async with serving(answer_with_much) as running:
+        client = await running.connect()
+        await client.send(GET)
+        connection = await running.connection()
+        await until(lambda: connection.transport.get_write_buffer_size() > MIB)
+        await client.reader.readuntil(b"\r\n\r\n")
+        clock, received = now(), 0
+        while received < 32 * MIB:
+            waiting = connection.transport.get_write_buffer_size()
+            received += len(await client.reader.readexactly(8 * MIB))
+            await until(lambda: connection.transport.get_write_buffer_size() < waiting)  # noqa: B023
+            clock += KEEP_ALIVE + CLIENT_TIMEOUT
+            connection.expire(clock)
+        assert len(await client.reader.readexactly(32 * MIB)) == 32 * MIB
+        await client.send(GET)
+        assert (await client.answer())[0] == 200
+
+
 @pytest.mark.parametrize("size", [HEAD_LIMIT + 1, HEAD_LIMIT * 2, MIB])
 async def test_a_head_that_is_too_large(size: int) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:

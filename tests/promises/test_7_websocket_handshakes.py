@@ -120,12 +120,12 @@ def test_an_agreement_arrives_as_it_was_given(origin: Origin, front: GatewayProc
     assert head.status == 101
     (request,) = origin.requests
     assert head.headers == [
-        ("sec-websocket-accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
-        ("sec-websocket-protocol", "b"),
-        ("sec-websocket-extensions", "permessage-deflate"),
-        ("set-cookie", "a=b"),
+        ("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+        ("Sec-WebSocket-Protocol", "b"),
+        ("Sec-WebSocket-Extensions", "permessage-deflate"),
+        ("Set-Cookie", "a=b"),
         ("set-cookie", "c=d"),
-        ("date", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("Date", "Thu, 01 Jan 1970 00:00:00 GMT"),
         ("connection", "upgrade"),
         ("upgrade", "websocket"),
         ("x-request-id", request.header("x-request-id")),

@@ -46,9 +46,10 @@ class Visit:
 
     def read_piece(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""
-        size = int(self._file.readline(), 16)
+        size = int(self._file.readline().partition(b";")[0], 16)
         piece = self._file.read(size)
-        self._file.readline()
+        while self._file.readline().rstrip(b"\r\n") and not piece:  # trailers
+            pass
         return piece
 
     def read_body(self) -> bytes:
@@ -115,7 +116,7 @@ class Origin:
                 headers = []
                 while line := file.readline().rstrip(b"\r\n"):
                     name, _, value = line.decode("latin-1").partition(":")
-                    headers.append((name, value.strip()))
+                    headers.append((name, value.strip(" \t")))
                 visit = Visit(method, target, headers, connection, file)
                 if self.answer(visit) is False:
                     break

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fcntl import ioctl
+from io import BufferedReader
 from pathlib import Path
 from termios import TIOCOUTQ
 from types import TracebackType
@@ -23,6 +24,9 @@ class WireResponse:
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    reason: str = ""
+    interims: tuple[tuple[int, list[tuple[str, str]]], ...] = ()
+    """Status and headers of the 1xx answers before it."""
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name), None)
@@ -37,7 +41,7 @@ class Wire:
     def __init__(self, address: tuple[str, int], timeout: float = 20.0) -> None:
         self.socket = socket.create_connection(address, timeout=timeout)
         self._ports = self.socket.getsockname()[1], address[1]
-        self._file = self.socket.makefile("rb")
+        self._file: BufferedReader = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
         return self
@@ -85,10 +89,12 @@ class Wire:
 
     def response(self, *, head_only: bool = False) -> WireResponse:
         """The next final answer. Raises EOFError if the connection ends before it."""
+        interims = []
         while True:
-            status, headers = self._head()
+            status, reason, headers = self._head()
             if status >= 200:
                 break
+            interims.append((status, headers))
         fields = {name.lower(): value for name, value in headers}
         if head_only or status in (204, 304):
             body = b""
@@ -98,7 +104,7 @@ class Wire:
             body = self._exactly(int(fields["content-length"]))
         else:
             body = self._file.read()
-        return WireResponse(status, headers, body)
+        return WireResponse(status, headers, body, reason, tuple(interims))
 
     def interim(self) -> int:
         """The status of the next answer, which is expected to be a 1xx."""
@@ -106,8 +112,8 @@ class Wire:
 
     def head(self) -> WireResponse:
         """The next answer's head, whatever its status."""
-        status, headers = self._head()
-        return WireResponse(status, headers, b"")
+        status, reason, headers = self._head()
+        return WireResponse(status, headers, b"", reason)
 
     def read(self, size: int) -> bytes:
         """Exactly ``size`` bytes. Raises EOFError if the connection ends before."""
@@ -122,18 +128,21 @@ class Wire:
                 raise EOFError(f"the connection ended after {received!r}")
             received += piece
 
+    def read_some(self, most: int) -> bytes:
+        """What there is, at least a byte; empty at the end of the connection."""
+        return self._file.read1(most)
+
     def at_end(self) -> bool:
         """Whether the server has closed the connection (waits for it)."""
         return self._file.read(1) == b""
 
-    def _head(self) -> tuple[int, list[tuple[str, str]]]:
-        line = self._line()
-        status = int(line.split(b" ")[1])
+    def _head(self) -> tuple[int, str, list[tuple[str, str]]]:
+        _, status, reason = self._line().decode("latin-1").split(" ", 2)
         headers = []
         while line := self._line():
             name, _, value = line.decode("latin-1").partition(":")
-            headers.append((name, value.strip()))
-        return status, headers
+            headers.append((name, value.strip(" \t")))
+        return int(status), reason, headers
 
     def _line(self) -> bytes:
         line = self._file.readline()
@@ -149,10 +158,11 @@ class Wire:
 
     def _chunked(self) -> bytes:
         pieces = []
-        while size := int(self._line(), 16):
+        while size := int(self._line().partition(b";")[0], 16):
             pieces.append(self._exactly(size))
             self._line()
-        self._line()
+        while self._line():  # trailers
+            pass
         return b"".join(pieces)
 
 

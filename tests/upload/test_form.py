@@ -40,6 +40,9 @@ class Pieces:
 
     read_on = read
 
+    def check(self) -> None:
+        pass
+
     async def pour(self, connection: Connection) -> bool:
         return False
 

@@ -95,7 +95,7 @@ class Upstream:
     ) -> Exchange:
         if isinstance(content, bytes):
             content = Content(content, None, len(content))
-        return self.mattermost.exchange(method, b"/x", headers, content, safe=safe)
+        return self.mattermost.exchange(method, b"/x", headers, content, safe=safe, framed=not safe)
 
     async def send(
         self, content: Content | bytes = b"", method: bytes = b"POST", *, safe: bool = False

@@ -57,6 +57,9 @@ class Source:
 
     read_on = read
 
+    def check(self) -> None:
+        pass
+
     async def pour(self, sink: object) -> bool:
         return False
 

@@ -1,0 +1,88 @@
+"""What a request's head has to be, where the parser is content with less (RFC 9110, RFC 9112).
+
+Whatever two readers could take in two ways is refused; docs/http.md has the whole list.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+from gateway.edge.paths import canonical
+from gateway.refusals import (
+    Refused,
+    ambiguous_request,
+    content_encoding_refused,
+    expectation_failed,
+    malformed_request,
+    method_not_allowed,
+    transfer_coding_refused,
+)
+
+_ABSOLUTE = re.compile(rb"https?://([^/?#@]+)((?:/[^?#]*)?)(?:\?[^#]*)?", re.IGNORECASE)
+_HOST = re.compile(rb"(?:(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{0,5})?)?")
+
+# Of which one asks for a tunnel, and the other for the request itself, credentials and all.
+_NEVER = frozenset({"CONNECT", "TRACE"})
+
+
+def check_target(target: bytes) -> None:
+    """Raises ValueError unless ``target``, which is no plain path, is one that a server may get.
+
+    That is an address without user name and fragment, or ``*`` (RFC 9112, 3.2).
+    """
+    if target != b"*" and not _ABSOLUTE.fullmatch(target):
+        raise ValueError("neither a path nor an address")
+
+
+def check_head(version: str, headers: Mapping[bytes, bytes]) -> None:
+    """Raises Refused. ``headers`` holds the first header of each name, in lower case."""
+    if version == "1.1":
+        _check_host(headers.get(b"host"))
+        if b"expect" in headers and headers[b"expect"].lower() != b"100-continue":
+            raise Refused(expectation_failed())
+    else:
+        _check_host(headers.get(b"host", b""))
+        if b"transfer-encoding" in headers:  # RFC 9112, 6.1
+            raise Refused(malformed_request("HTTP/1.0 has no Transfer-Encoding."))
+    if b"transfer-encoding" in headers:
+        if headers[b"transfer-encoding"].lower() != b"chunked":
+            raise Refused(transfer_coding_refused())
+        if b"upgrade" in headers:
+            raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
+
+
+@lru_cache(1024)
+def _check_host(host: bytes | None) -> None:
+    """Raises Refused, which is not remembered, so that what is remembered is short."""
+    if host is None:  # RFC 9112, 3.2
+        raise Refused(malformed_request("it has no Host header."))
+    if not _HOST.fullmatch(host):
+        raise Refused(malformed_request("its Host header is not a host."))
+
+
+def requested_path(method: str, path: bytes, headers: Mapping[bytes, bytes]) -> bytes:
+    """The path that is asked for, canonical; ``path`` is the target up to its query.
+
+    Raises Refused.
+    """
+    if method in _NEVER:
+        raise Refused(method_not_allowed(method))
+    if path.startswith(b"/"):
+        return canonical(path)
+    absolute = _ABSOLUTE.fullmatch(path)
+    if absolute is None:
+        if method != "OPTIONS":
+            raise Refused(malformed_request("the target * is for OPTIONS only."))
+        return path
+    if absolute[1].lower() != headers.get(b"host", absolute[1]).lower():
+        raise Refused(ambiguous_request("its target and its Host header name two hosts."))
+    return canonical(absolute[2] or b"/")
+
+
+def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
+    """What comes as a file is inspected as it comes, and Mattermost stores it like that.
+
+    Raises Refused.
+    """
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refused(content_encoding_refused())
