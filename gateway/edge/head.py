@@ -45,8 +45,7 @@ def check_head(version: str, headers: Mapping[bytes, bytes]) -> None:
         if b"transfer-encoding" in headers:  # RFC 9112, 6.1
             raise Refused(malformed_request("HTTP/1.0 has no Transfer-Encoding."))
     if b"transfer-encoding" in headers:
-        if headers[b"transfer-encoding"].lower() != b"chunked":
-            raise Refused(transfer_coding_refused())
+        _check_coding(headers[b"transfer-encoding"].lower())
         if b"upgrade" in headers:
             raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
 
@@ -58,6 +57,15 @@ def _check_host(host: bytes | None) -> None:
         raise Refused(malformed_request("it has no Host header."))
     if not _HOST.fullmatch(host):
         raise Refused(malformed_request("its Host header is not a host."))
+
+
+def _check_coding(codings: bytes) -> None:
+    """Raises Refused unless there is one transfer coding, and that is chunked (RFC 9112, 6)."""
+    if codings == b"chunked":
+        return
+    if codings.rpartition(b",")[2].strip(b" \t") != b"chunked":
+        raise Refused(malformed_request("where its body ends cannot be told."))
+    raise Refused(transfer_coding_refused())
 
 
 def requested_path(method: str, path: bytes, headers: Mapping[bytes, bytes]) -> bytes:

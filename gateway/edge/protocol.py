@@ -81,6 +81,7 @@ class Cycle:
         "answered",
         "arrived",
         "disconnected",
+        "ends_with_connection",
         "keep_alive",
         "malformed",
         "more_body",
@@ -109,6 +110,8 @@ class Cycle:
         """To be called when the client is gone."""
         self.task: asyncio.Task[None] | None = None
         """Runs the application."""
+        self.ends_with_connection = False
+        """Whether the end of the connection is what tells that the answer is complete."""
         self._chunked = False
         self._asked = False
         self._unsent_head = b""
@@ -234,6 +237,7 @@ class Cycle:
             lines.append(b"transfer-encoding: chunked\r\n")
         elif not framed:
             self.keep_alive = False
+            self.ends_with_connection = True
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         lines.append(b"\r\n")
@@ -504,6 +508,8 @@ class UploadProtocol(asyncio.Protocol):
             self._state.tasks.discard(cycle.task)
             cycle.task = None  # a circle otherwise
         if not cycle.answered:
+            if cycle.ends_with_connection and not cycle.disconnected:
+                reset_at_end(self.transport.get_extra_info("socket"))
             self.transport.abort()
 
     def on_answered(self, cycle: Cycle) -> None:

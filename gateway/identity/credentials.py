@@ -6,6 +6,7 @@ Source: ``ParseAuthTokenFromRequest`` and ``checkCSRFToken`` of Mattermost 5.37,
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
+from gateway.refusals import Refused, ambiguous_request
 from gateway.values import Credential, CredentialKind
 
 _COOKIE = b"MMAUTHTOKEN"
@@ -16,7 +17,7 @@ def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential 
     """The cookie, else ``Authorization: Bearer|Token``, else ``?access_token=``.
 
     ``headers`` holds the first header of each name, in lower case. A cookie decides even if it
-    is empty, as it does for Mattermost.
+    is empty, as it does for Mattermost. Raises Refused if the query has two tokens.
     """
     cookies = headers.get(b"cookie")
     if cookies is not None and _COOKIE in cookies:
@@ -29,11 +30,9 @@ def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential 
         if scheme.lower() in (b"bearer", b"token"):
             return _credential(CredentialKind.HEADER, token)
     if b"access_token=" in query:
-        for pair in query.split(b"&"):
-            name, _, value = pair.partition(b"=")
-            if name == b"access_token" and value:
-                token = unquote_to_bytes(value.replace(b"+", b" "))
-                return _credential(CredentialKind.QUERY, token)
+        token = _query_token(query)
+        if token:
+            return _credential(CredentialKind.QUERY, token)
     return None
 
 
@@ -65,6 +64,14 @@ def _cookie_token(cookies: bytes) -> bytes | None:
         if name == _COOKIE and separator:
             return value.strip(b'"')
     return None
+
+
+def _query_token(query: bytes) -> bytes:
+    pairs = (pair.partition(b"=") for pair in query.split(b"&"))
+    tokens = [value for name, _, value in pairs if name == b"access_token"]
+    if len(tokens) > 1:
+        raise Refused(ambiguous_request("the parameter access_token is given twice."))
+    return unquote_to_bytes(tokens[0].replace(b"+", b" ")) if tokens else b""
 
 
 def _credential(kind: CredentialKind, token: bytes) -> Credential:

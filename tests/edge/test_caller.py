@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.edge.caller import Origin, Origins, new_request_id, upload_headers
+from gateway.edge.caller import Origin, Origins, join_lists, new_request_id, upload_headers
 
 TRUSTED = Origins([ip_network("10.0.0.0/8"), ip_network("192.0.2.1/32"), ip_network("fd00::/8")])
 
@@ -93,10 +93,40 @@ def test_a_proxys_request_id(request_id: str) -> None:
     assert read("203.0.113.9", x_request_id=request_id).request_id != request_id
 
 
+def test_lists_on_several_lines_are_one() -> None:
+    headers = [
+        (b"cookie", b"a=b"), (b"x-one", b"1"), (b"x-forwarded-for", b"1.2.3.4"),
+        (b"cookie", b"c=d"), (b"x-one", b"2"), (b"x-forwarded-for", b"10.0.0.1"),
+    ]  # fmt: skip
+    first = dict(reversed(headers))
+    join_lists(first, headers)
+    assert first == {
+        b"cookie": b"a=b; c=d", b"x-one": b"1", b"x-forwarded-for": b"1.2.3.4, 10.0.0.1",
+    }  # fmt: skip
+
+
 def test_request_ids_look_like_mattermosts() -> None:
     ids = {new_request_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert all(re.fullmatch(rb"[a-z0-9]{26}", request_id) for request_id in ids)
+
+
+@pytest.mark.parametrize(
+    ("peer", "host", "claimed", "told"),
+    [
+        ("203.0.113.9", "chat", "forged", b"chat"),
+        ("203.0.113.9", "chat", "", b"chat"),
+        ("10.0.0.1", "inside", "chat", b"chat"),
+        ("10.0.0.1", "inside", "", b"inside"),
+        ("203.0.113.9", "", "forged", None),
+        ("10.0.0.1", "", "", None),
+    ],
+)
+def test_the_host_that_mattermost_is_told(
+    peer: str, host: str, claimed: str, told: bytes | None
+) -> None:
+    origin = read(peer, host=host, x_forwarded_host=claimed)
+    assert dict(origin.headers).get(b"x-forwarded-host") == told
 
 
 def test_nobody_is_trusted_by_default() -> None:

@@ -26,9 +26,7 @@ ID = "abcdefghijklmnopqrstuvwxyz"
 PATHS = sorted(
     {
         ("/api/v4" if route.is_api else "")
-        + re.sub(
-            r"\{\w+\}", ID, route.path.replace("{certificate}", "idp").replace("{key}", "public")
-        )
+        + re.sub(r"\{\w+\}", ID, re.sub(r"\{certificate\}|\{key\}", "public", route.path))
         for route in ROUTES
         if route.method in ("POST", "PUT", "DELETE")
     }

@@ -7,6 +7,7 @@ from gateway.identity.credentials import (
     find_credential,
     find_server_credential,
 )
+from gateway.refusals import Refused
 from gateway.values import Credential, CredentialKind
 
 HEADER, COOKIE, QUERY = CredentialKind.HEADER, CredentialKind.COOKIE, CredentialKind.QUERY
@@ -44,7 +45,7 @@ SERVER = CredentialKind.SERVER
         # The query.
         ({}, b"access_token=abc", (QUERY, "abc")),
         ({}, b"a=b&access_token=a%62c&c=d", (QUERY, "abc")),
-        ({}, b"access_token=&access_token=abc", (QUERY, "abc")),
+        ({}, b"xaccess_token=def&access_token=abc", (QUERY, "abc")),
         ({b"authorization": b"Basic abc"}, b"access_token=def", (QUERY, "def")),
         # The first of these counts, even if it is empty.
         ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"Bearer b"}, b"", (COOKIE, "a")),
@@ -57,6 +58,13 @@ def test_where_a_credential_is_found(
 ) -> None:
     found = find_credential(headers, query)
     assert found == (None if expected is None else Credential(*expected))
+
+
+@pytest.mark.parametrize("first", [b"", b"abc", b"def"])
+def test_two_tokens_in_a_query_are_ambiguous(first: bytes) -> None:
+    with pytest.raises(Refused) as refused:
+        find_credential({}, b"access_token=" + first + b"&access_token=abc")
+    assert refused.value.refusal.id == "gateway.ambiguous_request"
 
 
 @pytest.mark.parametrize(

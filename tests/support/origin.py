@@ -1,12 +1,14 @@
 """An upstream that answers what a test says, byte by byte, and remembers what it was sent."""
 
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from io import BufferedReader
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Visit:
     target: str
     headers: list[tuple[str, str]]
     socket: socket.socket
-    _file: BinaryIO = field(repr=False)
+    _file: BufferedReader = field(repr=False)
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name), None)
@@ -43,6 +45,14 @@ class Visit:
         self.socket.shutdown(socket.SHUT_WR)
         while self.socket.recv(65536):
             pass
+
+    def reset(self) -> None:
+        """Have the connection, when it ends, be broken and not closed."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    def read_raw(self) -> bytes:
+        """What has come of the body, framing and all."""
+        return self._file.read1(65536)
 
     def read_piece(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""

@@ -122,6 +122,21 @@ async def test_every_framing_of_an_answer(answer: bytes, *, by_byte: bool) -> No
         assert await server.send(method=b"GET", safe=True) == (200, b"hello")
 
 
+async def test_trailers_are_no_headers() -> None:
+    chunks = b"2\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n"
+
+    async with upstream(
+        lambda visitor: visitor.answer(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+        )
+    ) as server:
+        exchange = server.exchange()
+        response = await exchange.send()
+        assert await response.read(10, TIMEOUT) == b"ok"
+        assert response.header(b"x-trailer") is None
+        exchange.close()
+
+
 @pytest.mark.parametrize(
     ("method", "head", "connections"),
     [
