@@ -237,6 +237,18 @@ def test_it_is_not_ready_while_it_stops(mattermost: StandInProcess, folder: Path
         assert gateway.wait() == 0
 
 
+def test_it_waits_less_than_a_second_if_told_so(mattermost: StandInProcess, folder: Path) -> None:
+    with GatewayProcess(mattermost.url, folder, shutdown_timeout="900ms") as gateway:
+        client = Client(gateway.address, mattermost.user_token, mattermost.channel_id)
+        with half_sent(client, mattermost) as wire:
+            gateway.signal(signal.SIGTERM)
+            wait_for(lambda: not is_listening(gateway))
+            time.sleep(0.3)  # three times as long as the server takes to end in any case
+            wire.send(bytes(SIZE // 2))
+            assert wire.response().status == 201
+        assert gateway.wait() == 0
+
+
 def test_nothing_is_left_on_the_disk(mattermost: StandInProcess, tmp_path: Path) -> None:
     """Spooled files have no names, so that not even a killed gateway leaves any."""
     spools = tmp_path / "spools"
@@ -287,6 +299,29 @@ def test_bad_settings_stop_the_start_with_a_line_for_each(tmp_path: Path) -> Non
     for name in ("GATEWAY_WORKERS", "GATEWAY_QUOTAS", "GATEWAY_COLOUR"):
         assert sum(line.startswith(name) for line in lines) == 1
     assert "Traceback" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "content", "problem"),
+    [
+        ("https://127.0.0.1:9", None, "cannot be read (No such file or directory)"),
+        ("https://127.0.0.1:9", "", "holds no certificates"),
+        ("https://127.0.0.1:9", "no certificate, but a text", "holds no certificates"),
+        ("http://127.0.0.1:9", "", "begins with http:"),
+    ],
+)
+def test_certificates_that_cannot_be_used(
+    url: str, content: str | None, problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    settings = {**usable(tmp_path), "upstream_url": url, "upstream_ca_file": str(file)}
+    result = start(**settings)
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"GATEWAY_UPSTREAM_CA_FILE={file}: ")
+    assert problem in line
 
 
 @pytest.mark.parametrize("setting", ["listen", "admin_listen"])

@@ -105,6 +105,7 @@ def test_a_name_that_is_none() -> None:
         ("log_format", "console", "console"),
         ("log_level", "error", "error"),
         ("spool_dir", "/tmp", Path("/tmp")),
+        ("upstream_ca_file", "/etc/ca.pem", Path("/etc/ca.pem")),
         ("trusted_proxies", "", ()),
         ("trusted_proxies", "10.0.0.1", (ip_network("10.0.0.1"),)),
         (
@@ -167,6 +168,17 @@ def test_a_value_that_cannot_be_used(name: str, value: str, hint: str) -> None:
     (problem,) = problems(**{name: value})
     assert problem.startswith(f"GATEWAY_{name.upper()}=")
     assert hint in problem
+
+
+@pytest.mark.parametrize("name", AllSettings.model_fields)
+def test_an_empty_value_is_an_empty_list_or_a_mistake(name: str) -> None:
+    """And never the default: a limit that somebody meant to set is not silently another one."""
+    is_list = name.endswith("_types") or name in ("denied_extensions", "quotas", "trusted_proxies")
+    if is_list:
+        assert not getattr(loaded(**{name: ""}), name)
+    else:
+        (problem,) = problems(**{name: ""})
+        assert problem.startswith(f"GATEWAY_{name.upper()}=''")
 
 
 @pytest.mark.parametrize(

@@ -152,16 +152,21 @@ def test_http_1_0(host: bytes, origin: Origin, front: GatewayProcess) -> None:
 
 def test_http_1_0_is_not_asked_for_a_body(origin: Origin, front: GatewayProcess) -> None:
     head = b"POST /x HTTP/1.%d\r\nHost: chat\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
+    waiting = threading.Semaphore(0)
 
     def take(visit: Visit) -> None:
+        waiting.release()  # for the body
         origin.remember(visit)
         visit.send(OK)
 
     origin.answer = take
-    for version, interims in ((1, ((100, []),)), (0, ())):
-        with Wire(front.address) as wire:
+    for version in (1, 0):
+        with Wire(front.address) as wire, Wire(front.address) as other:
             wire.send(head % version)
-            if interims:
+            assert waiting.acquire(timeout=SOON)
+            other.send_head("GET", "/y")  # by its answer, the gateway has asked if it ever does
+            assert other.response().status == 200
+            if version == 1:
                 assert wire.interim() == 100
             wire.send(b"hello")
             response = wire.response()
@@ -285,11 +290,12 @@ def test_half_an_answer_is_not_taken_for_the_whole(
     framing: bytes, end: str, version: str, origin: Origin, front: GatewayProcess
 ) -> None:
     done = threading.Event()
+    waited: list[bool] = []
 
     def break_off(visit: Visit) -> bool:
         visit.send(b"HTTP/1.1 200 OK\r\n%s\r\n\r\n4\r\nhalf\r\n" % framing)
         if end == "stalled":
-            done.wait(SOON)
+            waited.append(done.wait(SOON))
         elif end == "reset":
             visit.reset()
         return False
@@ -299,6 +305,7 @@ def test_half_an_answer_is_not_taken_for_the_whole(
         wire.send(f"GET /x HTTP/{version}\r\nHost: chat\r\n\r\n".encode())
         with pytest.raises((EOFError, ConnectionError, ValueError)):
             wire.response()
+    assert waited == []  # the gateway gave up before Mattermost did
     done.set()
 
 

@@ -123,7 +123,7 @@ async def test_every_framing_of_an_answer(answer: bytes, *, by_byte: bool) -> No
 
 
 async def test_trailers_are_no_headers() -> None:
-    chunks = b"2\r\nok\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    chunks = b"2\r\nok\r\n0\r\nx-trailer: 1\r\n\r\n"
 
     async with upstream(
         lambda visitor: visitor.answer(
