@@ -241,6 +241,10 @@ ANSWERED_BY_THE_GATEWAY: dict[str, tuple[Act, End]] = {
         ),
         End("passthrough", "POST", 403, "refused", "unguarded_upload"),
     ),
+    "a file to a row by another method": (
+        passed("PUT", "/api/v4/uploads"),
+        End("uploads", "PUT", 403, "refused", "unguarded_upload"),
+    ),
     "not HTTP": (written(b"hello\r\n\r\n"), MALFORMED),
     "much that is not HTTP": (written(bytes(2_000_000)), MALFORMED),
     "TLS": (written(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(500)), MALFORMED),
