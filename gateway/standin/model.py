@@ -42,6 +42,8 @@ class User:
     locale: str = "en"
     failed_attempts: int = 0
     last_picture_update: int = 0
+    delete_at: int = 0
+    """When the account was deactivated; 0 while it is in use."""
 
     @property
     def is_admin(self) -> bool:
@@ -95,6 +97,8 @@ class Team:
     invite_id: str
     description: str = ""
     last_team_icon_update: int = 0
+    delete_at: int = 0
+    """When the team was archived; 0 while it is in use."""
 
 
 @dataclass(frozen=True, slots=True)

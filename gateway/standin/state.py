@@ -107,6 +107,9 @@ class State:
         access = self.access_tokens.get(token)
         if access is None or not access.is_active:
             return None
+        user = self.users.get(access.user_id)
+        if user is None or user.delete_at:
+            return None
         return Session(token=token, id=access.id, user_id=access.user_id)
 
     def team_named(self, name: str) -> Team | None:

@@ -77,6 +77,9 @@ REFUSED = [
     ("user", "POST", "/users", {"email": "bob@example.org"}, 400, "app.user.save.email_exists"),
     ("user", "GET", f"/users/{NO_ID}", None, 404, "app.user.missing_account.const"),
     ("user", "GET", "/users/short", None, 400, URL_PARAM),
+    ("user", "DELETE", "/users/BOB", None, 403, PERMISSIONS),
+    ("admin", "DELETE", f"/users/{NO_ID}", None, 404, "app.user.missing_account.const"),
+    ("admin", "DELETE", "/users/BOB?permanent=true", None, 401, "api.user.delete_user.not_enabled"),
     ("user", "GET", "/users/BOB/tokens", None, 403, PERMISSIONS),
     ("user", "POST", "/users/me/tokens", {"description": "x"}, 403, PERMISSIONS),
     ("admin", "POST", "/users/ALICE/tokens", [], 400, BODY_PARAM),
@@ -90,6 +93,9 @@ REFUSED = [
     ("user", "GET", f"/teams/{NO_ID}", None, 404, "app.team.get.find.app_error"),
     ("user", "GET", "/teams/name/nowhere", None, 404, "app.team.get.find.app_error"),
     ("other_user", "GET", "/teams/TEAM", None, 403, PERMISSIONS),
+    ("user", "DELETE", "/teams/TEAM", None, 403, PERMISSIONS),
+    ("admin", "DELETE", f"/teams/{NO_ID}", None, 404, "app.team.get.find.app_error"),
+    ("admin", "DELETE", "/teams/TEAM?permanent=true", None, 401, "api.user.delete_team.not_en"),
     ("user", "GET", "/teams/TEAM/members/BOB", None, 404, "app.team.get_member.missing"),
     ("user", "POST", "/teams/TEAM/members", {"user_id": "BOB"}, 400, BODY_PARAM),
     ("user", "POST", "/teams/TEAM/members", {"team_id": "TEAM"}, 400, BODY_PARAM),
@@ -199,6 +205,34 @@ def test_a_member_of_the_team_joins_an_open_channel_alone(mattermost: StandInPro
     channel = api.made("/channels", place)
     alice = Api(mattermost, "user")
     assert alice.made(f"/channels/{channel['id']}/members", {"user_id": "ALICE"})
+
+
+def test_a_deactivated_account_is_shut_out(mattermost: StandInProcess) -> None:
+    admin = Api(mattermost, "admin")
+    account = {"username": "leaver", "email": "leaver@example.org", "password": "Passw0rd!"}
+    user = admin.made("/users", account)
+    access = admin.made(f"/users/{user['id']}/tokens", {"description": "x"})
+    login = {"login_id": "leaver", "password": "Passw0rd!"}
+    session = admin.call("POST", "/users/login", login).header("token")
+    tokens = [f"Bearer {token}" for token in (session, access["token"])]
+    before = [admin.call("GET", "/users/me", Authorization=token).status for token in tokens]
+    assert admin.call("DELETE", f"/users/{user['id']}").status == 200
+    after = [admin.call("GET", "/users/me", Authorization=token).status for token in tokens]
+    assert (before, after) == ([200, 200], [401, 401])
+    answer = admin.call("POST", "/users/login", login)
+    assert (answer.status, json.loads(answer.body)["id"]) == (
+        401,
+        "api.user.login.inactive.app_error",
+    )
+    assert json.loads(admin.call("GET", f"/users/{user['id']}").body)["delete_at"] > 0
+
+
+def test_an_archived_team_says_since_when(mattermost: StandInProcess) -> None:
+    api = Api(mattermost, "user")
+    team = api.made("/teams", {"name": "old-team", "display_name": "Old", "type": "O"})
+    assert team["delete_at"] == 0
+    assert api.call("DELETE", f"/teams/{team['id']}").status == 200
+    assert json.loads(api.call("GET", f"/teams/{team['id']}").body)["delete_at"] > 0
 
 
 def test_files_of_other_people_do_not_get_into_a_post(mattermost: StandInProcess) -> None:

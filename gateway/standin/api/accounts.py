@@ -30,6 +30,8 @@ async def login(context: Context) -> Response:
     if not password:
         raise AppError("api.user.login.blank_pwd.app_error", 400)
     users = context.state.users
+    if user is not None and user.delete_at:
+        raise AppError("api.user.login.inactive.app_error", 401)
     if user is None or not secrets.compare_digest(user.password.encode(), password.encode()):
         if user is not None:
             attempts = user.failed_attempts + 1
@@ -138,6 +140,24 @@ async def list_users(context: Context) -> Response:
     )
 
 
+async def delete_user(context: Context) -> Response:
+    """Deactivates; nothing is forgotten."""
+    user_id = context.require_id("user_id")
+    if user_id != context.session.user_id:
+        context.require_admin()
+    user = context.state.users.get(user_id)
+    if user is None:
+        raise AppError("app.user.missing_account.const", 404)
+    if context.request.query.is_true("permanent"):
+        raise AppError("api.user.delete_user.not_enabled.app_error", 401)
+    now = now_ms()
+    context.state.users.put(dataclasses.replace(user, update_at=now, delete_at=now), user_id)
+    for session in list(context.state.sessions):
+        if session.user_id == user_id:
+            context.state.sessions.remove(session.token)
+    return ok()
+
+
 async def create_access_token(context: Context) -> Response:
     user_id = context.require_id("user_id")
     given = await context.request.json_object()
@@ -180,6 +200,7 @@ ROUTES = (
     Route("POST", "/users", create_user, session_required=False),
     Route("GET", "/users", list_users),
     Route("GET", "/users/{user_id}", get_user),
+    Route("DELETE", "/users/{user_id}", delete_user),
     Route("GET", "/users/username/{username}", get_user_by_username),
     Route("GET", "/users/email/{email}", get_user_by_email),
     Route("POST", "/users/tokens/revoke", revoke_access_token),

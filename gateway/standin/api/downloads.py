@@ -3,10 +3,12 @@
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import AsyncIterator
 from email.utils import formatdate, parsedate_to_datetime
 from typing import BinaryIO, Final
 
+from starlette.datastructures import Headers
 from starlette.responses import Response, StreamingResponse
 
 from gateway.standin.api.context import Context, json_response
@@ -39,6 +41,12 @@ _SHOWN_INLINE: Final = (
     "audio/mpeg",
     "audio/wav",
 )
+_RANGE: Final = re.compile(r"bytes=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII)
+_NO_OVERLAP: Final = "invalid range: failed to overlap"
+
+
+class _BadRange(Exception):
+    """What Go says about it is the exception's text."""
 
 
 async def get_file(context: Context) -> Response:
@@ -124,23 +132,25 @@ def _serve(context: Context, info: FileInfo) -> Response:
         file.close()
         del headers["Content-Type"]
         return Response(status_code=304, headers=headers)
-    asked = _range(context.request.headers.get("range", ""), info.size)
-    if asked is None:
+    try:
+        asked = _range(context.request.headers, info)
+    except _BadRange as error:
         file.close()
-        headers["Content-Range"] = f"bytes */{info.size}"
-        return Response("invalid range: failed to overlap\n", 416, headers)
-    start, length = asked
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+        if str(error) == _NO_OVERLAP:
+            headers["Content-Range"] = f"bytes */{info.size}"
+        return Response(f"{error}\n", 416, headers)
+    start, length = asked or (0, info.size)
     headers["Accept-Ranges"] = "bytes"
     headers["Content-Length"] = str(length)
-    status = 200
-    if length != info.size:
-        status = 206
+    if asked is not None:
         headers["Content-Range"] = f"bytes {start}-{start + length - 1}/{info.size}"
+    status = 200 if asked is None else 206
     return StreamingResponse(_pieces(file, start, length), status, headers)
 
 
 def _file_headers(context: Context, info: FileInfo, content_type: str) -> dict[str, str]:
-    downloads = context.request.query.first("download") in ("1", "t", "T", "true", "TRUE", "True")
+    downloads = context.request.query.is_true("download")
     is_inline = content_type.startswith(_SHOWN_INLINE) and not downloads
     name = escape_path_segment(info.name)
     return {
@@ -168,25 +178,41 @@ def _is_unmodified(context: Context, info: FileInfo) -> bool:
     return info.create_at // 1000 <= since.timestamp()
 
 
-def _range(value: str, size: int) -> tuple[int, int] | None:
-    """Where to start and how much to send; None if that is not within the file.
+def _is_unchanged(headers: Headers, info: FileInfo) -> bool:
+    """Whether If-Range allows a part of the file; there is no Etag that it could name."""
+    if "if-range" not in headers:
+        return True
+    try:
+        since = parsedate_to_datetime(headers["if-range"])
+    except ValueError:
+        return False
+    return info.create_at // 1000 == since.timestamp()
 
-    Several ranges at once are answered with the whole file, which RFC 9110 allows.
+
+def _range(headers: Headers, info: FileInfo) -> tuple[int, int] | None:
+    """Where to start and how much to send; None for the whole file. Raises _BadRange.
+
+    As Go reads it, but several ranges at once are answered with the whole file, which RFC 9110
+    allows.
     """
-    unit, _, ranges = value.partition("=")
-    if unit != "bytes" or "," in ranges or size == 0:
-        return 0, size
-    first, dash, last = ranges.strip().partition("-")
-    if not dash or not (first or last) or not all(n.isdecimal() for n in (first, last) if n):
+    asked, size = headers.get("range", ""), info.size
+    if not asked or size == 0 or not _is_unchanged(headers, info):
         return None
+    if asked.startswith("bytes=") and "," in asked:
+        return None
+    match = _RANGE.fullmatch(asked)
+    if match is None or match.group(1, 2) == ("", ""):
+        raise _BadRange("invalid range")
+    first, last = match.group(1, 2)
     if not first:
         length = min(int(last), size)
         return size - length, length
-    start = int(first)
-    if start >= size:
-        return None
+    if int(first) >= size:
+        raise _BadRange(_NO_OVERLAP)
+    if last and int(last) < int(first):
+        raise _BadRange("invalid range")
     end = min(int(last), size - 1) if last else size - 1
-    return (start, end - start + 1) if end >= start else None
+    return int(first), end - int(first) + 1
 
 
 async def _pieces(file: BinaryIO, start: int, length: int) -> AsyncIterator[bytes]:

@@ -4,7 +4,7 @@ import dataclasses
 
 from starlette.responses import Response
 
-from gateway.standin.api.context import Context, json_response
+from gateway.standin.api.context import Context, json_response, ok
 from gateway.standin.errors import AppError, invalid_body_param, not_permitted
 from gateway.standin.go.json import text_of
 from gateway.standin.model import (
@@ -113,6 +113,22 @@ def _show_team(context: Context, team: Team | None) -> Response:
         raise AppError("app.team.get.find.app_error", 404)
     _require_team(context, team.id)
     return json_response(team_json(team))
+
+
+async def delete_team(context: Context) -> Response:
+    """Archives; nothing is forgotten."""
+    team_id = context.require_id("team_id")
+    member = context.state.team_members.get(team_id, context.session.user_id)
+    if not (context.is_admin or (member is not None and member.is_admin)):
+        raise not_permitted()
+    if context.request.query.is_true("permanent"):
+        raise AppError("api.user.delete_team.not_enabled.app_error", 401)
+    team = context.state.teams.get(team_id)
+    if team is None:
+        raise AppError("app.team.get.find.app_error", 404)
+    now = now_ms()
+    context.state.teams.put(dataclasses.replace(team, update_at=now, delete_at=now), team_id)
+    return ok()
 
 
 def _require_team(context: Context, team_id: str) -> None:
@@ -259,6 +275,7 @@ def note_post(state: State, channel: Channel, author_id: str, at: int) -> None:
 ROUTES = (
     Route("POST", "/teams", create_team),
     Route("GET", "/teams/{team_id}", get_team),
+    Route("DELETE", "/teams/{team_id}", delete_team),
     Route("GET", "/teams/name/{team_name}", get_team_by_name),
     Route("POST", "/teams/{team_id}/members", add_team_member),
     Route("GET", "/teams/{team_id}/members/{user_id}", get_team_member),

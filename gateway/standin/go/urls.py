@@ -21,6 +21,10 @@ class Values(dict[str, list[str]]):
     def first(self, name: str) -> str:
         return self.get(name, [""])[0]
 
+    def is_true(self, name: str) -> bool:
+        """Whether ``strconv.ParseBool`` takes it for true."""
+        return self.first(name) in ("1", "t", "T", "true", "TRUE", "True")
+
 
 def parse_query(raw: bytes) -> Values:
     """``url.ParseQuery`` up to Go 1.16, for which a semicolon separates as an ampersand does."""
