@@ -48,12 +48,14 @@ def mattermost(stand_in: StandInProcess) -> Iterator[StandInProcess]:
 
 
 @pytest.fixture(scope="session")
-def server(request: pytest.FixtureRequest) -> Server:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     """The Mattermost of the end-to-end tests."""
     url = request.config.getoption("--mattermost")
     if url:
-        return on_real_mattermost(str(url))
-    return from_stand_in(request.getfixturevalue("stand_in"))
+        with on_real_mattermost(str(url)) as real:
+            yield real
+    else:
+        yield from_stand_in(request.getfixturevalue("stand_in"))
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +70,7 @@ def shared_gateway(
 @pytest.fixture
 def client(server: Server, shared_gateway: GatewayProcess) -> Client:
     """Uploads by hand to the shared gateway, as its first user."""
-    return Client(shared_gateway.address, server.user["token"], server.channel_id)
+    return Client(shared_gateway.address, server.user["token"], server.channel_id, server.subpath)
 
 
 @pytest.fixture

@@ -173,12 +173,14 @@ class Client:
     address: tuple[str, int]
     token: str
     channel_id: str
+    subpath: str = ""
+    """Where the site lives below the host: empty, or such as ``/chat``."""
 
     def head(self, *extra: tuple[str, str]) -> list[tuple[str, str]]:
         return [("Authorization", f"Bearer {self.token}"), *extra]
 
     def target(self, name: str) -> str:
-        return f"/api/v4/files?channel_id={self.channel_id}&filename={name}"
+        return f"{self.subpath}/api/v4/files?channel_id={self.channel_id}&filename={name}"
 
     def raw(self, name: str, content: bytes, *headers: tuple[str, str]) -> WireResponse:
         """Upload ``content`` raw, with its length."""
@@ -203,7 +205,7 @@ class Client:
         with Wire(self.address) as wire:
             wire.send_head(
                 "POST",
-                "/api/v4/files",
+                f"{self.subpath}/api/v4/files",
                 self.head(
                     ("Content-Type", f"multipart/form-data; boundary={boundary}"),
                     ("Content-Length", str(len(body))),
@@ -215,10 +217,10 @@ class Client:
     def request(
         self, method: str, target: str, *headers: tuple[str, str], body: bytes = b""
     ) -> WireResponse:
-        """Any request, with the token."""
+        """Any request, with the token; ``target`` is below the subpath."""
         with Wire(self.address) as wire:
             length = [("Content-Length", str(len(body)))] if body else []
-            wire.send_head(method, target, self.head(*length, *headers))
+            wire.send_head(method, self.subpath + target, self.head(*length, *headers))
             wire.send(body)
             return wire.response(head_only=method == "HEAD")
 
