@@ -1,19 +1,13 @@
-"""Uploads through the gateway, raw and as forms, by hand and by clients that others wrote.
+"""Uploads through the gateway, raw and as forms, by hand.
 
 These run on the stand-in, or on a real Mattermost: ``./scripts/test --mattermost URL``.
 """
 
-import io
 import json
-import shutil
-import subprocess
-import zipfile
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import mattermostautodriver
-import mattermostdriver
 import pytest
 
 from tests.support.gateway import GatewayProcess
@@ -145,7 +139,8 @@ def test_posting_and_downloading(client: Client, server: Server) -> None:
 
 
 def test_somebody_who_is_no_member(server: Server, shared_gateway: GatewayProcess) -> None:
-    stranger = Client(shared_gateway.address, server.other_user["token"], server.channel_id)
+    token = server.other_user["token"]
+    stranger = Client(shared_gateway.address, token, server.channel_id, server.subpath)
     response = stranger.raw("a.txt", b"hello")
     assert response.status == 403
     assert response.json()["id"] == "api.context.permissions.app_error"
@@ -174,46 +169,6 @@ def drivers_options(server: Server, shared_gateway: GatewayProcess) -> dict[str,
     }
 
 
-def docx() -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("[Content_Types].xml", "<Types/>")
-        archive.writestr("word/document.xml", "<document/>")
-    return buffer.getvalue()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_mattermostdriver(drivers_options: dict[str, Any], server: Server) -> None:
-    driver = mattermostdriver.Driver(drivers_options)
-    driver.login()
-    try:
-        channel = driver.channels.get_channel(server.channel_id)
-        assert channel["id"] == server.channel_id
-        answer = driver.files.upload_file(
-            channel_id=server.channel_id, files={"files": ("report.docx", docx())}
-        )
-        file_id = answer["file_infos"][0]["id"]
-        driver.posts.create_post(
-            {"channel_id": server.channel_id, "message": "report", "file_ids": [file_id]}
-        )
-        assert driver.files.get_file(file_id).content == docx()
-    finally:
-        driver.logout()
-
-
-def test_mattermostautodriver(drivers_options: dict[str, Any], server: Server) -> None:
-    path = drivers_options["basepath"].removesuffix("/api/v4")
-    with mattermostautodriver.TypedDriver({**drivers_options, "basepath": path}) as driver:
-        driver.login()
-        answer = driver.files.upload_file(
-            files=("numbers.csv", b"a,b\n1,2\n"), channel_id=server.channel_id
-        )
-        file_id = answer["file_infos"][0]["id"]
-        driver.posts.create_post(server.channel_id, "numbers", file_ids=[file_id])
-        assert server.stored(file_id) == b"a,b\n1,2\n"
-        driver.logout()
-
-
 def test_mattermostautodriver_resumes(drivers_options: dict[str, Any], server: Server) -> None:
     """It sends each chunk in a form."""
     path = drivers_options["basepath"].removesuffix("/api/v4")
@@ -229,33 +184,3 @@ def test_mattermostautodriver_resumes(drivers_options: dict[str, Any], server: S
         assert (info["name"], info["size"]) == ("large.pdf", len(content))
         assert server.stored(info["id"]) == content
         driver.logout()
-
-
-CURL = shutil.which("curl")
-needs_curl = pytest.mark.skipif(CURL is None, reason="curl is not installed")
-
-
-@needs_curl
-@pytest.mark.parametrize("way", ["form", "form, file first", "raw", "raw from a pipe"])
-def test_curl(way: str, tmp_path: Path, server: Server, shared_gateway: GatewayProcess) -> None:
-    file = tmp_path / "report.pdf"
-    content = PDF + b"%" * 2_000_000
-    file.write_bytes(content)
-    channel = f"channel_id={server.channel_id}"
-    url = f"{shared_gateway.url}{urlsplit(server.url).path}/api/v4/files"
-    arguments = {
-        "form": ["-F", channel, "-F", f"files=@{file}", url],
-        "form, file first": ["-F", f"files=@{file}", "-F", channel, url],
-        "raw": ["--data-binary", f"@{file}", f"{url}?{channel}&filename=report.pdf"],
-        "raw from a pipe": ["-T", "-", "-X", "POST", f"{url}?{channel}&filename=report.pdf"],
-    }[way]
-    result = subprocess.run(
-        ["curl", "-sS", "-H", f"Authorization: Bearer {server.user['token']}", *arguments],
-        input=content,
-        capture_output=True,
-        timeout=60,
-        check=True,
-    )
-    (info,) = infos(json.loads(result.stdout))
-    assert info["name"] == "report.pdf"
-    assert server.stored(info["id"]) == content
