@@ -352,5 +352,4 @@ def test_an_ipv6_address(mattermost: StandInProcess, folder: Path) -> None:
         host, port = gateway.address
         client = Client((host.strip("[]"), port), mattermost.user_token, mattermost.channel_id)
         assert client.raw("a.txt", b"hello").status == 201
-        (line,) = gateway.requests()
-        assert line["client"] == "::1"
+        assert gateway.wait_for_log("request")["client"] == "::1"

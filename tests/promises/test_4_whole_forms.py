@@ -18,7 +18,7 @@ from tests.support.wire import Client, Wire, WireResponse, file_part, form_body
 
 TARGET = "/api/v4/users/me/image"
 ENDPOINT = f"POST {TARGET}"
-SIZE = 3_000_000
+SIZE = 16_000_000
 """Of a picture that waits on the disk."""
 PICTURE = files.png().ljust(SIZE, b"\0")
 BODY = form_body(file_part("p.png", PICTURE, name="image"))
