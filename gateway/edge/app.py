@@ -13,7 +13,7 @@ from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
-from gateway.edge.head import check_head, refuse_encoded, requested_path
+from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
@@ -152,7 +152,10 @@ class GatewayApp:
         if MALFORMED in scope["extensions"]:
             account.endpoint = "malformed"
             raise Refused(malformed_request())
-        check_head(scope["http_version"], headers)
+        version = scope["http_version"]
+        check_host(version, headers.get(b"host"))
+        if version != "1.1" or b"transfer-encoding" in headers or b"expect" in headers:
+            check_rarities(version, headers)
         raw_headers = scope["headers"]
         if len(headers) != len(raw_headers):
             _refuse_repeated(raw_headers)
@@ -213,7 +216,8 @@ class GatewayApp:
     def _upload_request(
         self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody
     ) -> UploadRequest:
-        refuse_encoded(headers)
+        if b"content-encoding" in headers:
+            refuse_encoded(headers[b"content-encoding"])
         content_type = headers.get(b"content-type")
         credential = find_credential(headers, query)
         return UploadRequest(

@@ -51,8 +51,9 @@ class Origins:
         peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
             request_id = new_request_id()
-            host = headers.get(b"host")
-            about = _about(_forwarded("", peer, peer, scheme), host, request_id)
+            about = [*_forwarded("", peer, peer, scheme), (b"x-request-id", request_id)]
+            if host := headers.get(b"host"):
+                about.append((b"x-forwarded-host", host))
             return Origin(peer, request_id.decode(), about)
         chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = self._client(chain, peer)
@@ -60,8 +61,9 @@ class Origins:
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        host = headers.get(b"x-forwarded-host") or headers.get(b"host")
-        about = _about(_forwarded(chain, peer, client, scheme), host, request_id)
+        about = [*_forwarded(chain, peer, client, scheme), (b"x-request-id", request_id)]
+        if host := headers.get(b"x-forwarded-host") or headers.get(b"host"):
+            about.append((b"x-forwarded-host", host))
         return Origin(client, request_id.decode(), about)
 
     def _client(self, chain: str, peer: str) -> str:
@@ -91,13 +93,6 @@ def join_lists(first: dict[bytes, bytes], headers: RawHeaders) -> None:
     for name, separator in _LISTS:
         if name in first:
             first[name] = separator.join(value for key, value in headers if key == name)
-
-
-def _about(forwarded: Headers, host: bytes | None, request_id: bytes) -> RawHeaders:
-    about = [*forwarded, (b"x-request-id", request_id)]
-    if host:
-        about.append((b"x-forwarded-host", host))
-    return about
 
 
 @lru_cache(4096)

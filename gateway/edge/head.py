@@ -34,29 +34,26 @@ def check_target(target: bytes) -> None:
         raise ValueError("neither a path nor an address")
 
 
-def check_head(version: str, headers: Mapping[bytes, bytes]) -> None:
+@lru_cache(1024)
+def check_host(version: str, host: bytes | None) -> None:
+    """Raises Refused, which is not remembered, so that what is remembered is short."""
+    if host is None:
+        if version == "1.1":  # RFC 9112, 3.2
+            raise Refused(malformed_request("it has no Host header."))
+    elif not _HOST.fullmatch(host):
+        raise Refused(malformed_request("its Host header is not a host."))
+
+
+def check_rarities(version: str, headers: Mapping[bytes, bytes]) -> None:
     """Raises Refused. ``headers`` holds the first header of each name, in lower case."""
-    if version == "1.1":
-        _check_host(headers.get(b"host"))
-        if b"expect" in headers and headers[b"expect"].lower() != b"100-continue":
-            raise Refused(expectation_failed())
-    else:
-        _check_host(headers.get(b"host", b""))
-        if b"transfer-encoding" in headers:  # RFC 9112, 6.1
-            raise Refused(malformed_request("HTTP/1.0 has no Transfer-Encoding."))
+    if version != "1.1" and b"transfer-encoding" in headers:  # RFC 9112, 6.1
+        raise Refused(malformed_request("HTTP/1.0 has no Transfer-Encoding."))
+    if version == "1.1" and headers.get(b"expect", b"100-continue").lower() != b"100-continue":
+        raise Refused(expectation_failed())
     if b"transfer-encoding" in headers:
         _check_coding(headers[b"transfer-encoding"].lower())
         if b"upgrade" in headers:
             raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
-
-
-@lru_cache(1024)
-def _check_host(host: bytes | None) -> None:
-    """Raises Refused, which is not remembered, so that what is remembered is short."""
-    if host is None:  # RFC 9112, 3.2
-        raise Refused(malformed_request("it has no Host header."))
-    if not _HOST.fullmatch(host):
-        raise Refused(malformed_request("its Host header is not a host."))
 
 
 def _check_coding(codings: bytes) -> None:
@@ -87,10 +84,10 @@ def requested_path(method: str, path: bytes, headers: Mapping[bytes, bytes]) -> 
     return canonical(absolute[2] or b"/")
 
 
-def refuse_encoded(headers: Mapping[bytes, bytes]) -> None:
+def refuse_encoded(coding: bytes) -> None:
     """What comes as a file is inspected as it comes, and Mattermost stores it like that.
 
     Raises Refused.
     """
-    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+    if coding.lower() != b"identity":
         raise Refused(content_encoding_refused())

@@ -11,7 +11,7 @@ from gateway.edge.responder import Responder
 from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
 from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.facts import judged_by_mattermost
-from gateway.upstream.connection import RawHeaders, Response, ResponseHead, UpstreamError
+from gateway.upstream.connection import Broken, RawHeaders, Response, UpstreamError
 from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
@@ -88,8 +88,8 @@ def request_lines(headers: RawHeaders, origin: Origin, host: bytes) -> bytes:
     return header_lines([*kept, *origin.headers])
 
 
-def _pass_on_interim(responder: Responder, head: ResponseHead) -> None:
-    responder.interim(head.status, answer_headers(head), head.reason)
+def _pass_on_interim(responder: Responder, response: Response) -> None:
+    responder.interim(response.status, answer_headers(response), response.reason)
 
 
 async def pass_on(
@@ -117,10 +117,19 @@ def _end_to_end(headers: RawHeaders, dropped: frozenset[bytes]) -> RawHeaders:
     return [header for header in headers if header[0] not in dropped]
 
 
-def answer_headers(head: ResponseHead | Response) -> RawHeaders:
-    """The headers of an answer that are for the client, spelled as Mattermost spelled them."""
-    dropped = _OF_ANSWERS | _private(head.headers)
-    return [header for header in head.headers_as_sent if header[0].lower() not in dropped]
+def answer_headers(response: Response) -> RawHeaders:
+    """The headers of an answer that are for the client, spelled as Mattermost spelled them.
+
+    Raises Broken if its body is in a coding that the gateway cannot undo.
+    """
+    if (response.header(b"transfer-encoding") or b"chunked").lower() != b"chunked":
+        raise Broken("an answer in an unknown transfer coding")
+    dropped = _OF_ANSWERS | _private(response.headers)
+    return [
+        (spelled, value)
+        for spelled, (name, value) in zip(response.names, response.headers, strict=True)
+        if name not in dropped
+    ]
 
 
 def _private(headers: RawHeaders) -> frozenset[bytes]:

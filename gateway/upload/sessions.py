@@ -298,7 +298,7 @@ class UploadSessions:
             return _Ready(Content(first, None, len(first)), len(first))
         if size is not None:
             rest = source.read_on if size else None
-            return _Ready(Content(first, rest, size, source.pour), size)
+            return _Ready(Content(first, rest, size, source.pour, source.check), size)
         spool = held.add(Spool(self._spools))
         first = first or await source.read()
         await fill(spool, first, source, Limit(session.left, chunk_too_long()))

@@ -8,7 +8,7 @@ import asyncio
 import select
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import NamedTuple, cast
+from typing import cast
 
 import httptools
 
@@ -57,20 +57,6 @@ class TimedOut(UpstreamError):
     refusal = upstream_timeout()
 
 
-class ResponseHead(NamedTuple):
-    """What an answer begins with."""
-
-    status: int
-    reason: bytes
-    headers: RawHeaders
-    """Names in lower case."""
-    headers_as_sent: RawHeaders
-
-
-Interim = Callable[[ResponseHead], None]
-"""What is to be done with a 1xx answer."""
-
-
 class Response:
     """Status and headers of an answer, and its body as it arrives."""
 
@@ -82,13 +68,24 @@ class Response:
         "_waiting",
         "complete",
         "headers",
-        "headers_as_sent",
+        "names",
         "reason",
         "status",
     )
 
-    def __init__(self, connection: "Connection", head: "ResponseHead") -> None:
-        self.status, self.reason, self.headers, self.headers_as_sent = head
+    def __init__(
+        self,
+        connection: "Connection",
+        status: int,
+        headers: RawHeaders,
+        reason: bytes,
+        names: list[bytes] | None,
+    ) -> None:
+        """``names`` are those of the headers as they were spelled, where somebody wants them."""
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.names = names or []
         self._connection = connection
         self._chunks: deque[bytes] = deque()
         self._waiting = 0
@@ -179,6 +176,9 @@ def _framed(headers: RawHeaders) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
 
 
+Interim = Callable[[Response], None]
+"""What is to be done with a 1xx answer."""
+
 _batch = WriteBatch()
 
 
@@ -201,6 +201,7 @@ class Connection(asyncio.Protocol):
         self._response: Response | None = None
         self._interim = False
         self._on_interim: Interim | None = None
+        self._names: list[bytes] | None = None
         self._keep_alive = False
         self.awaited: asyncio.Future[Response] = loop.create_future()
         """The answer's status and headers, or Broken."""
@@ -239,7 +240,8 @@ class Connection(asyncio.Protocol):
         on_interim: Interim | None = None,
     ) -> None:
         """Start an exchange. ``bodiless``: the answer has no body whatever it says (HEAD).
-        ``upgrade``: the protocol, in lower case, to which a 101 may change the connection."""
+        ``upgrade``: the protocol, in lower case, to which a 101 may change the connection.
+        Whoever takes interim answers, or a 101, also gets names as they were spelled."""
         # The parser cannot be told of HEAD; one that waits for a body is not used again.
         if bodiless or self._bodiless:
             self._parser = httptools.HttpResponseParser(self)
@@ -391,19 +393,19 @@ class Connection(asyncio.Protocol):
             raise httptools.HttpParserError("a second answer")
         self._reason = b""
         self._headers = []
+        spelled = self._on_interim is not None or self._upgrade is not None
+        self._names = [] if spelled else None
 
     def on_status(self, reason: bytes) -> None:
         self._reason += reason
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._response is None:  # and not in the trailers, which nobody here has use for
-            self._headers.append((name, value))
+        self._headers.append((name.lower(), value))
+        if self._names is not None:
+            self._names.append(name)
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        as_sent = self._headers
-        self._headers = [(name.lower(), value) for name, value in as_sent]
-        head = ResponseHead(status, self._reason, self._headers, as_sent)
         switches = status == SWITCHING and self._is_asked_for()
         if status < 200 and not switches:
             self._interim = True
@@ -411,14 +413,11 @@ class Connection(asyncio.Protocol):
                 if self._continued is not None and not self._continued.done():
                     self._continued.set_result(None)
             elif self._on_interim is not None:
-                self._on_interim(head)
+                self._on_interim(self._begin_response(status))
             return
-        for name, value in self._headers:
-            if name == b"transfer-encoding" and value.lower() != b"chunked":
-                raise httptools.HttpParserError("an unknown transfer coding")
         self._interim = False
         self._keep_alive = self._parser.should_keep_alive()
-        self._response = Response(self, head)
+        self._response = self._begin_response(status)
         if self._bodiless or switches:
             self._response.finish()
         if self._continued is not None and not self._continued.done():
@@ -434,6 +433,11 @@ class Connection(asyncio.Protocol):
             and protocols == [self._upgrade]
             and not _framed(self._headers)
         )
+
+    def _begin_response(self, status: int) -> Response:
+        response = Response(self, status, self._headers, self._reason, self._names)
+        self._headers, self._names = [], None  # for trailers, of which nobody here has use
+        return response
 
     def on_body(self, body: bytes) -> None:
         if self._response is not None:
