@@ -293,6 +293,8 @@ def test_ranges_and_conditions(client: Client) -> None:
     part = client.request("GET", target, ("Range", "bytes=1000-1999"))
     assert (part.status, part.body) == (206, content[1000:2000])
     assert part.header("content-range") == "bytes 1000-1999/200000"
+    beyond = client.request("GET", target, ("Range", "bytes=200000-"))
+    assert (beyond.status, beyond.header("content-range")) == (416, "bytes */200000")
     modified = whole.header("last-modified")
     assert modified is not None
     assert client.request("GET", target, ("If-Modified-Since", modified)).status == 304
