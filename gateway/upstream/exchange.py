@@ -273,10 +273,10 @@ class Exchange:
                 self._end_body(connection)
                 return
             chunk = await rest()
+            self._rest_begun = True  # its end, too, is read once only
             if not chunk:
                 self._end_body(connection)
                 return
-            self._rest_begun = True
             if chunked:
                 connection.writelines([b"%x\r\n" % len(chunk), chunk, b"\r\n"])
             else:

@@ -240,6 +240,19 @@ async def test_a_body_of_which_something_was_pulled_is_not_sent_again() -> None:
         assert left
 
 
+async def test_a_body_that_was_all_in_its_first_piece_is_not_sent_again() -> None:
+    async def serve(visitor: Visitor) -> None:
+        await visitor.answer()
+        assert await visitor.body(await visitor.head()) == b"first,"
+
+    async with upstream(serve) as server:
+        await dying(server)
+        content, _ = rest_of()
+        with pytest.raises(Broken):
+            await server.send(content)
+        assert len(server.visitors) == 1
+
+
 @pytest.mark.parametrize("said", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n"])
 async def test_nothing_is_sent_again_once_something_was_answered(said: bytes) -> None:
     async def serve(visitor: Visitor) -> None:
