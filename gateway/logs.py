@@ -21,6 +21,13 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 Render = Callable[[str, str, str, dict[str, object]], bytes]
 
+# JSON leaves them as they are, and some readers of logs take them for ends of lines.
+_LINE_ENDS = (
+    (b"\xc2\x85", b"\\u0085"),
+    (b"\xe2\x80\xa8", b"\\u2028"),
+    (b"\xe2\x80\xa9", b"\\u2029"),
+)
+
 
 def _encode(value: object) -> bytes:
     return orjson.dumps(value, default=str)
@@ -29,9 +36,13 @@ def _encode(value: object) -> bytes:
 def _json(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:
     line = {"time": when, "level": level, "event": event, **fields}
     try:
-        return _encode(line)
+        encoded = _encode(line)
     except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
         return json.dumps(line, default=str).encode()
+    if not encoded.isascii():
+        for end, escaped in _LINE_ENDS:
+            encoded = encoded.replace(end, escaped)
+    return encoded
 
 
 def _console(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:

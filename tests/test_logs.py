@@ -70,7 +70,7 @@ def test_levels(level: str, written: list[str], path: Path) -> None:
 
 
 ODD = {
-    "line ends": "a\r\nb\u2028c\x85d",
+    "line ends": "a\r\nb\u2028c\x85d\u2029e",
     "quotes": 'say "hello"\\',
     "colours": "\x1b[31mred",
     "a zero": "a\0b",
@@ -91,6 +91,7 @@ def test_an_odd_value_stays_on_its_line(kind: str, log: Log, path: Path) -> None
     log.info("second")
     raw = path.read_bytes()
     assert raw.count(b"\n") == 2
+    assert len(raw.decode().splitlines()) == 2
     first, second = (json.loads(line) for line in raw.split(b"\n")[:2])
     assert second["event"] == "second"
     if isinstance(ODD[kind], str) and kind != "a lone surrogate":
