@@ -1,5 +1,6 @@
 """One file on its way: received, inspected, judged, reserved, forwarded, settled."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gateway.policy.rules import Policy
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
+from gateway.upload.form import FORM_ROOM
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
 from gateway.upload.request import Answer, Caller, FileTarget, RowTarget, Source
 from gateway.upload.transfer import Transfer
@@ -25,8 +27,6 @@ from gateway.values import CredentialKind
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 """What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
-FORM_ROOM = 64 * 1024
-"""Bytes that a form which Mattermost reads whole may have beside its files."""
 
 
 class IncomingFile(NamedTuple):
@@ -152,6 +152,8 @@ class Delivery:
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
             head = await self._receive_head(file, facts, account)
+            # Others get their turn: inspection takes milliseconds, and a form may have many files.
+            await asyncio.sleep(0)
             ready, spool = await self._spool(file, head, self._limit(file), held, memory)
             facts.size = ready.size
             return WaitingFile(file, ready, facts, spool.in_memory)

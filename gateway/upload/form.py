@@ -16,6 +16,8 @@ from gateway.refusals import Refused, ambiguous_request
 from gateway.upload.request import Source
 from gateway.upstream.connection import Connection
 
+FORM_ROOM = 64 * 1024
+"""Bytes that the names and values of a form may have together."""
 _LONGEST_VALUE = 10 * 1024
 """Bytes; Mattermost cuts longer values off without a word."""
 
@@ -82,6 +84,8 @@ class Form:
         self._content_length = content_length
         self._delimiter_size = len(boundary) + len(b"\r\n--")
         self._events: deque[Event] = deque()
+        self._values = 0
+        """Bytes of names and values so far."""
 
     async def next_part(self) -> Field | FilePart | None:
         """The next part, or None after the last."""
@@ -90,7 +94,7 @@ class Form:
                 headers = event.headers
                 if headers.filename:
                     return FilePart(self, headers.name, headers.filename)
-                return Field(headers.name, await self._read_value())
+                return await self._read_field(headers.name)
         return None
 
     async def next_content(self) -> FilePart | None:
@@ -137,6 +141,13 @@ class Form:
     def at_part_end(self) -> bool:
         """Whether the present part is known to end here."""
         return bool(self._events) and isinstance(self._events[0], PartEnd)
+
+    async def _read_field(self, name: str) -> Field:
+        field = Field(name, await self._read_value())
+        self._values += len(f"{name}{field.value}".encode())
+        if self._values > FORM_ROOM:
+            raise Refused(ambiguous_request("the form’s fields are longer than 64 KiB."))
+        return field
 
     async def _read_value(self) -> str:
         pieces, size = [], 0

@@ -14,6 +14,7 @@ from gateway.body.spool import BLOCK_BYTES
 from gateway.identity.sessions import Sessions
 from gateway.refusals import (
     Refused,
+    ambiguous_request,
     conflicting_channel_ids,
     incorrect_number_of_client_ids,
     invalid_body_param,
@@ -26,6 +27,9 @@ from gateway.upload.identify import identify
 from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
+
+_MOST_WAITING = 100
+"""Files that a form may have before its channel: each may need one on the disk to wait in."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -163,11 +167,7 @@ class Uploads:
                     if isinstance(part, Field):
                         values.setdefault(part.name, []).append(part.value)
                     elif part.field == "files":
-                        file = IncomingFile(
-                            FileTarget("", stored_name(part.filename), ""), part, None, None
-                        )
-                        memory = BLOCK_BYTES - sum(other.in_memory for other in waiting)
-                        waiting.append(await self._delivery.receive(file, held, memory, account))
+                        waiting.append(await self._receive(part, waiting, held, account))
                     else:
                         await form.skip(part)
                     part = await form.next_part()
@@ -178,6 +178,21 @@ class Uploads:
             if client_ids and len(client_ids) != len(waiting):
                 raise Refused(incorrect_number_of_client_ids(len(client_ids), len(waiting)))
             return await self._send_waiting(caller, waiting, channel_id, client_ids, held, account)
+
+    async def _receive(
+        self, part: FilePart, waiting: list[WaitingFile], held: Held, account: Account
+    ) -> WaitingFile:
+        """One more file that waits for the rest of its form."""
+        if len(waiting) == _MOST_WAITING:
+            raise Refused(
+                ambiguous_request(
+                    f"the form has more than {_MOST_WAITING} files before its channel_id."
+                )
+            )
+        target = FileTarget("", stored_name(part.filename), "")
+        memory = BLOCK_BYTES - sum(other.in_memory for other in waiting)
+        file = IncomingFile(target, part, None, None)
+        return await self._delivery.receive(file, held, memory, account)
 
     async def _send_waiting(
         self,

@@ -21,7 +21,7 @@ from gateway.refusals import (
     remote_cluster_off,
     unguarded_upload,
 )
-from gateway.upload.delivery import FORM_ROOM, Delivery, IncomingFile, Together
+from gateway.upload.delivery import Delivery, IncomingFile, Together
 from gateway.upload.describe import parse_query
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import ANY_FILE, head, identify
@@ -128,8 +128,6 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
                 writer.add_value(part.name, part.value)
             else:
                 await _receive(upload, part, writer, together, held)
-            if writer.length - together.size > FORM_ROOM:
-                raise Refused(ambiguous_request("the form’s fields are longer than 64 KiB."))
         writer.end()
         content = Content(b"", writer.read, writer.length)
         caller, whole = upload.caller_of(writer.content_type), upload.whole(together.size)

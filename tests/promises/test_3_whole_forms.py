@@ -101,11 +101,19 @@ def test_the_framing_is_the_gateways_own(folder: Path) -> None:
     [
         ([field("a", "x" * 10_241)], "longer than 10 KiB"),
         ([field(str(number), "x" * 10_000) for number in range(7)], "longer than 64 KiB"),
+        ([field(str(number) + "x" * 8000, "") for number in range(9)], "longer than 64 KiB"),
         ([file_part(f"{number}.png", PNG, name="image") for number in range(11)], "10 files"),
         ([file_part("a.png", PNG) + b"\r\n--XboundaryX--\r\nmore"], "something after"),
         ([b"Content-Disposition: form-data\r\n\r\nx"], "no name"),
     ],
-    ids=["a long value", "much beside the file", "many files", "an epilogue", "no name"],
+    ids=[
+        "a long value",
+        "much beside the file",
+        "long names",
+        "many files",
+        "an epilogue",
+        "no name",
+    ],
 )
 def test_a_form_that_nobody_would_write(row: Row, parts: list[bytes], problem: str) -> None:
     response = row.post(form_body(*parts), FORM)

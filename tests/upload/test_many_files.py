@@ -1,0 +1,60 @@
+"""A form with many files leaves the others their turn."""
+
+import asyncio
+from pathlib import Path
+
+from gateway.accounting import Account
+from gateway.body.spool import SpoolArea
+from gateway.inspection.detector import Detector
+from gateway.ledger.sqlite import SQLiteLedger
+from gateway.policy.rules import Agreement, Policy
+from gateway.policy.selectors import TypeSelector
+from gateway.upload.booking import Booking
+from gateway.upload.delivery import Delivery, IncomingFile
+from gateway.upload.form import FilePart, Form
+from gateway.upload.receive import Held
+from gateway.upload.request import FileTarget
+from gateway.upstream.mattermost import Mattermost
+from tests.support.wire import file_part, form_body
+from tests.upload.test_form import Pieces
+
+FILES = 20
+
+
+def delivery(mattermost: Mattermost, folder: Path) -> Delivery:
+    everything, nothing = TypeSelector.parse("*"), TypeSelector.parse("")
+    return Delivery(
+        mattermost=mattermost,
+        detector=Detector(),
+        policy=Policy(1000, everything, nothing, frozenset(), Agreement.OFF),
+        booking=Booking((), SQLiteLedger(folder / "unused")),
+        spools=SpoolArea(folder, 1000),
+        count_exchange=lambda result: None,
+    )
+
+
+async def test_each_file_of_a_form_that_is_in_hand_leaves_others_their_turn(
+    tmp_path: Path,
+) -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    body = form_body(*[file_part(f"{number}.txt", b"hello") for number in range(FILES)])
+    form = Form(b"XboundaryX", Pieces(body), len(body))
+    mattermost = Mattermost("http://127.0.0.1:1", "", connect_timeout=1, timeout=1)
+    receiver = delivery(mattermost, tmp_path)
+    task = asyncio.create_task(others())
+    with Held() as held:
+        for _ in range(FILES):
+            part = await form.next_part()
+            assert isinstance(part, FilePart)
+            file = IncomingFile(FileTarget("", part.filename, ""), part, None, None)
+            await receiver.receive(file, held, 1000, Account())
+    task.cancel()
+    await mattermost.close()
+    assert turns >= FILES
