@@ -3,7 +3,7 @@
 import os
 import ssl
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
+from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.endpoints import ATTACHMENTS, ENDPOINTS, FILES, IMPORTS, RULES, Rule
 from gateway.identity.sessions import Ask, Sessions
@@ -41,10 +42,14 @@ from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
+from gateway.upload.unlisted import UnlistedUploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.mattermost import Mattermost
 
 T = TypeVar("T")
+
+_STRANGERS_PART = 4
+"""The share of the spool area that strangers may fill: the fourth part."""
 
 _RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
 
@@ -207,7 +212,12 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),
         whole_forms=whole_forms,
         upload_sessions=upload_sessions,
-        passthrough=Passthrough(mattermost),
+        unlisted=Unlisted(
+            Passthrough(mattermost),
+            _unlisted_uploads(parts, sessions, detector, spools, metrics.exchange),
+            settings.unlisted_uploads,
+            subpath=settings.subpath,
+        ),
         websockets=WebSockets(mattermost, accountant),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
@@ -233,6 +243,31 @@ def _deliveries(
         for row in ENDPOINTS
         if row.rule is not None
     }
+
+
+def _unlisted_uploads(
+    parts: Parts,
+    sessions: Sessions,
+    detector: Detector,
+    spools: SpoolArea,
+    count_exchange: Callable[[str], None],
+) -> UnlistedUploads:
+    def delivery(quotas: Sequence[Quota], spools: SpoolArea) -> Delivery:
+        return Delivery(
+            mattermost=parts.mattermost,
+            detector=detector,
+            policy=parts.policies[ATTACHMENTS],
+            booking=Booking(quotas, parts.ledger),
+            spools=spools,
+            count_exchange=count_exchange,
+        )
+
+    return UnlistedUploads(
+        sessions=sessions,
+        known=delivery(parts.quotas, spools),
+        strangers=delivery((), spools.share(parts.settings.spool_limit // _STRANGERS_PART)),
+        api_path=f"{parts.settings.subpath}/api/".encode(),
+    )
 
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:

@@ -147,6 +147,12 @@ class Settings(BaseModel):
     remote_cluster: Literal["on", "off"] = Field(
         "off", description="Whether connected Mattermost servers may send files."
     )
+    unlisted_uploads: Literal["inspect", "deny", "allow"] = Field(
+        "inspect",
+        description="What becomes of files for addresses that are not in the guard table, such as "
+        "a plugin's: `inspect` applies the rules of attachments, `deny` refuses them, `allow` "
+        "passes them on unseen.",
+    )
     max_file_size: Size = Field(
         parse_size("100MiB"), description="Largest file, for example `512KiB`, `100MiB`, `2GiB`."
     )

@@ -78,7 +78,7 @@ def _disposition(value: str | None) -> tuple[str, str | None]:
     filename = parameters.get("filename")
     extended = parameters.pop("filename*", None)
     if extended is not None:
-        filename = _agreed_name(filename, extended)
+        filename = agreed_name(filename, extended)
     if any("*" in name for name in parameters):
         raise _ambiguous("the Content-Disposition of a part has an encoded parameter.")
     if filename == "":
@@ -90,16 +90,15 @@ def _disposition(value: str | None) -> tuple[str, str | None]:
     return parameters["name"], filename
 
 
-def _agreed_name(plain: str | None, extended: str) -> str:
+def agreed_name(plain: str | None, extended: str) -> str:
     """A file name given twice, as .NET's HttpClient and React Native 0.74 do.
 
     RFC 7578 §4.2 forbids it; Mattermost takes ``filename*``, other readers ``filename``, so both
-    must say the same. .NET writes a ``filename`` beyond ASCII as an RFC 2047 word.
+    must say the same. .NET writes a ``filename`` beyond ASCII as an RFC 2047 word. Raises Refused.
     """
-    match = _EXTENDED_VALUE.fullmatch(extended)
+    name = extended_name(extended)
     word = _ENCODED_WORD.fullmatch(plain or "")
     try:
-        name = unquote(match[1], errors="strict") if match else None
         if word:
             plain = b64decode(word[1], validate=True).decode("utf-8")
     except ValueError:
@@ -107,6 +106,15 @@ def _agreed_name(plain: str | None, extended: str) -> str:
     if name is None or name != plain or _CONTROL.search(name):
         raise _ambiguous("a part has a “filename*” that is not the same as its “filename”.")
     return name
+
+
+def extended_name(extended: str) -> str | None:
+    """The value of a ``filename*``, None if it is malformed."""
+    match = _EXTENDED_VALUE.fullmatch(extended)
+    try:
+        return unquote(match[1], errors="strict") if match else None
+    except ValueError:
+        return None
 
 
 def _ambiguous(problem: str) -> Refused:

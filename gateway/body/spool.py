@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from copy import copy
 from pathlib import Path
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
@@ -33,6 +34,15 @@ class SpoolArea:
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="spool")
+        self._whole: SpoolArea | None = None
+
+    def share(self, limit_bytes: int) -> "SpoolArea":
+        """A part of this area with a limit of its own, which goes by the limit of all as well."""
+        part = copy(self)
+        part._limit_bytes = limit_bytes
+        part._used_bytes = 0
+        part._whole = self
+        return part
 
     @property
     def used_bytes(self) -> int:
@@ -43,9 +53,13 @@ class SpoolArea:
         """Raises Refused when the area is full."""
         if self._used_bytes + size > self._limit_bytes:
             raise Refused(spool_full())
+        if self._whole is not None:
+            self._whole.reserve(size)
         self._used_bytes += size
 
     def release(self, size: int) -> None:
+        if self._whole is not None:
+            self._whole.release(size)
         self._used_bytes -= size
 
     async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -14,9 +14,9 @@ from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
-from gateway.edge.passthrough import Passthrough
 from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
+from gateway.edge.unlisted import Asked, Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.endpoints import FILES, Endpoint, GuardTable, Way
 from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
@@ -50,7 +50,7 @@ class GatewayApp:
         uploads: Uploads,
         upload_sessions: UploadSessions,
         whole_forms: WholeForms,
-        passthrough: Passthrough,
+        unlisted: Unlisted,
         websockets: WebSockets,
         mattermost: Mattermost,
         origins: Origins,
@@ -61,7 +61,7 @@ class GatewayApp:
         self._uploads = uploads
         self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
-        self._passthrough = passthrough
+        self._unlisted = unlisted
         self._websockets = websockets
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
@@ -185,9 +185,12 @@ class GatewayApp:
             account.endpoint = "websocket"
             await self._websockets.forward(path, query, raw_headers, origin, responder, account)
             return
-        await self._passthrough.forward(
-            method, path, query, raw_headers, origin, body, responder, account
-        )
+        asked = Asked(
+            endpoint is not None, method, path, query, headers, raw_headers, origin, body,
+            responder, account,
+        )  # fmt: skip
+        upload_request = partial(self._upload_request, query, headers, origin, body)
+        await self._unlisted.serve(asked, upload_request)
 
     async def _take_file(
         self,

@@ -20,15 +20,16 @@ def _reason(disconnect: dict[str, Any]) -> Exception:
 class RequestBody:
     """The body as a Source."""
 
-    __slots__ = ("_cycle", "_length", "_receive", "ended", "received")
+    __slots__ = ("_cycle", "_receive", "ended", "length", "received")
 
     def __init__(
         self, receive: Callable[[], Awaitable[Any]], cycle: Cycle | None, length: int | None
     ) -> None:
-        """``cycle`` is there if it can pour; ``length`` is that of the body, if it is told."""
+        """``cycle`` is there if it can pour."""
         self._receive = receive
         self._cycle = cycle
-        self._length = length
+        self.length = length
+        """Bytes; None if it is not told."""
         self.ended = False
         self.received = 0
 
@@ -60,10 +61,10 @@ class RequestBody:
 
     async def pour(self, sink: Sink) -> bool:
         """Have all that is left pumped into ``sink``, if that pays. Raises as ``read`` does."""
-        if self._cycle is None or self._length is None or self.ended:
+        if self._cycle is None or self.length is None or self.ended:
             return False
         try:
-            self.ended = await self._cycle.pour(sink, self._length)
+            self.ended = await self._cycle.pour(sink, self.length)
         except TimeoutError:
             raise Refused(client_too_slow()) from None
         except OSError:

@@ -1,6 +1,5 @@
 """Everything that carries no file: forwarded as it came, streamed both ways."""
 
-from collections.abc import Mapping
 from functools import partial
 
 from gateway.accounting import Account
@@ -8,14 +7,13 @@ from gateway.edge.answers import HOP_BY_HOP
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin
 from gateway.edge.responder import Responder
-from gateway.endpoints import CARRY_NO_FILE, looks_like_a_row
-from gateway.refusals import Refused, unguarded_upload
 from gateway.upload.facts import judged_by_mattermost
+from gateway.upload.request import Passage
 from gateway.upstream.connection import Broken, RawHeaders, Response, UpstreamError
 from gateway.upstream.exchange import Content, header_lines
 from gateway.upstream.mattermost import Mattermost
 
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Said anew by the gateway: framing and expectation are each connection's own, addresses and
 # request ids are believed from nobody.
@@ -48,17 +46,23 @@ class Passthrough:
         body: RequestBody,
         responder: Responder,
         account: Account,
+        passage: Passage | None = None,
     ) -> None:
-        """Forward one request and its answer. Raises Refused, UpstreamError, ClientGone."""
+        """Forward one request and its answer; with another body, if ``passage`` has one.
+
+        Raises UpstreamError, ClientGone, and whatever reading the body raises.
+        """
+        passage = passage or Passage(_content(body))
+        if passage.content_type is not None:
+            headers = _with_content_type(headers, passage.content_type)
         first = dict(reversed(headers))
-        self._keep_files_out(method, path, first)
-        content = _content(first, body)
+        content = passage.content
         exchange = self._mattermost.exchange(
             method.encode(),
             path + (b"?" + query if query else b""),
             request_lines(headers, origin, self._mattermost.host),
             content,
-            safe=method in _SAFE and content.rest is None,
+            safe=method in SAFE and content.rest is None,
             framed=b"content-length" in first,
             on_interim=partial(_pass_on_interim, responder),
         )
@@ -71,13 +75,8 @@ class Passthrough:
             raise
         finally:
             exchange.close()
-
-    def _keep_files_out(self, method: str, path: bytes, headers: Mapping[bytes, bytes]) -> None:
-        """No file passes by an address for which there is no rule."""
-        declared = headers.get(b"content-type", b"").lower()
-        takes_file = method not in CARRY_NO_FILE and looks_like_a_row(path)
-        if takes_file or b"multipart/" in declared:
-            raise Refused(unguarded_upload())
+            passage.delivered = exchange.delivered
+            passage.status = account.status
 
 
 def request_lines(headers: RawHeaders, origin: Origin, host: bytes) -> bytes:
@@ -104,11 +103,14 @@ async def pass_on(
     await responder.body(b"", more=False)
 
 
-def _content(headers: Mapping[bytes, bytes], body: RequestBody) -> Content:
-    if b"transfer-encoding" in headers:
-        return Content(b"", body.read, None, None, body.check)
-    length = int(headers.get(b"content-length", b"0"))
-    return Content(b"", body.read, length, None, body.check) if length else Content()
+def _content(body: RequestBody) -> Content:
+    if body.length == 0:
+        return Content()
+    return Content(b"", body.read, body.length, None, body.check)
+
+
+def _with_content_type(headers: RawHeaders, content_type: bytes) -> RawHeaders:
+    return [(name, content_type if name == b"content-type" else value) for name, value in headers]
 
 
 def _end_to_end(headers: RawHeaders, dropped: frozenset[bytes]) -> RawHeaders:

@@ -36,6 +36,18 @@ def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential 
     return None
 
 
+def find_plugin_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential | None:
+    """The same at the address of a plugin: ``Authorization`` comes first, and in the query any
+    token counts as if it were there (``servePluginRequest`` of Mattermost 5.37)."""
+    scheme = headers.get(b"authorization", b"").partition(b" ")[0].lower()
+    if scheme in (b"bearer", b"token"):
+        headers = {b"authorization": headers[b"authorization"]}
+    credential = find_credential(headers, query)
+    if credential is not None and credential.kind is CredentialKind.QUERY:
+        return Credential(CredentialKind.HEADER, credential.token)
+    return credential
+
+
 def find_server_credential(headers: Mapping[bytes, bytes]) -> Credential | None:
     """That of another Mattermost, which is told from a user by these headers."""
     remote_id = headers.get(b"x-remotecluster-id", b"").decode("latin-1")

@@ -18,12 +18,21 @@ from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import FORM_ROOM
-from gateway.upload.receive import Held, Limit, fill, read_head, spooled
-from gateway.upload.request import Answer, Caller, FileTarget, RowTarget, Source
+from gateway.upload.receive import Held, Limit, append, fill, read_head, spooled
+from gateway.upload.request import (
+    Answer,
+    Caller,
+    FileTarget,
+    Onward,
+    Passage,
+    RowTarget,
+    Source,
+)
 from gateway.upload.transfer import Transfer
+from gateway.upstream.connection import UpstreamError
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost
-from gateway.values import CredentialKind
+from gateway.values import CredentialKind, Outcome
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 """What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
@@ -78,17 +87,16 @@ class Together:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self.files: list[WaitingFile] = []
+        self.files: list[Facts] = []
 
     @property
     def size(self) -> int:
         """Bytes of all."""
-        return sum(file.size for file in self.files)
+        return sum(file.size or 0 for file in self.files)
 
-    @property
-    def in_memory(self) -> int:
-        """Bytes."""
-        return sum(file.in_memory for file in self.files)
+    def end(self, outcome: Outcome, reason: str) -> None:
+        for file in self.files:
+            file.outcome, file.reason = outcome, reason
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +108,7 @@ class Together:
         traceback: TracebackType | None,
     ) -> None:
         for file in self.files:
-            accounted = Accounted(file.facts, self._account, closing=True)
+            accounted = Accounted(file, self._account, closing=True)
             accounted.__exit__(kind, error, traceback)
 
 
@@ -138,7 +146,8 @@ class Delivery:
         with Accounted(facts, account, closing=True), Held() as held:
             head = await self._receive_head(file, facts, account)
             ready = await self._make_ready(file, head, held)
-            ready, reservation = await self._reserve(caller, file, ready, held, account)
+            user_id = caller.identity.user_id
+            ready, reservation = await self._reserve(user_id, file, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -168,8 +177,9 @@ class Delivery:
     ) -> Answer:
         """Mattermost's answer to a file that was received before. Raises as ``deliver`` does."""
         with Accounted(waiting.facts, account, closing=True):
+            user_id = caller.identity.user_id
             ready, reservation = await self._reserve(
-                caller, waiting.file, waiting.ready, held, account
+                user_id, waiting.file, waiting.ready, held, account
             )
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
@@ -188,19 +198,77 @@ class Delivery:
         """
         whole = Facts(form.target.name, together.size)
         ready = _Ready(content, together.size, together.size)
-        ready, reservation = await self._reserve(caller, form, ready, held, account)
+        user_id = caller.identity.user_id
+        ready, reservation = await self._reserve(user_id, form, ready, held, account)
         answer = await self._forward(caller, form.target, ready, reservation, whole, account)
-        for file in together.files:
-            file.facts.outcome, file.facts.reason = whole.outcome, whole.reason
+        together.end(whole.outcome, whole.reason)
         return answer
 
-    def judge_form(self, name: str, length: int | None, account: Account) -> None:
-        """Raises Refused if the file, for now called ``name``, in a form of ``length`` bytes is
-        too large for certain."""
+    def judge_form(
+        self, name: str, length: int | None, account: Account, room: int = FORM_ROOM
+    ) -> None:
+        """Raises Refused if the file, for now called ``name``, in a form of ``length`` bytes,
+        of which ``room`` are not the file's, is too large for certain."""
         limit = self._policy.max_file_size
-        if length is not None and length > limit + FORM_ROOM:
+        if length is not None and length > limit + room:
             with Accounted(Facts(name, None), account, closing=False):
                 raise Refused(file_too_large(name, None, limit))
+
+    async def relay(
+        self, user_id: str, file: IncomingFile, onward: Onward, account: Account
+    ) -> None:
+        """Let the request, whose body is ``file``, go ``onward``, and account for the file.
+
+        Raises Refused, UpstreamError and ClientGone.
+        """
+        facts = Facts(file.target.name, file.size)
+        with Accounted(facts, account, closing=True), Held() as held:
+            head = await self._receive_head(file, facts, account)
+            ready = await self._make_ready(file, head, held)
+            facts.size = ready.size
+            ready, reservation = await self._reserve(user_id, file, ready, held, account)
+            passage = Passage(ready.content)
+            await self._pass(passage, ready.at_most, reservation, onward, account)
+            facts.outcome, facts.reason = judged_by_mattermost(passage.status)
+
+    def spool(self, held: Held) -> Spool:
+        """An empty one, until ``held`` is closed."""
+        return held.add(Spool(self._spools))
+
+    async def receive_into(
+        self, spool: Spool, file: IncomingFile, together: Together, account: Account
+    ) -> None:
+        """Receive and judge ``file``, which belongs to those that are ``together``.
+
+        These may be as large as one. Raises Refused and ClientGone.
+        """
+        facts = Facts(file.target.name, None)
+        with Accounted(facts, account, closing=False):
+            head = await self._receive_head(file, facts, account)
+            limit = Limit(self.largest - together.size, self._limit(file).refusal)
+            facts.size = await append(spool, head, file.source, limit)
+        together.files.append(facts)
+
+    async def relay_form(
+        self,
+        user_id: str,
+        form: IncomingFile,
+        passage: Passage,
+        together: Together,
+        held: Held,
+        onward: Onward,
+        account: Account,
+    ) -> None:
+        """Let a request go ``onward`` with a form that has the files that are ``together``.
+
+        ``form`` stands for all of them. Raises as ``relay`` does.
+        """
+        reservation = None
+        if together.files:
+            ready = _Ready(passage.content, together.size, together.size)
+            _, reservation = await self._reserve(user_id, form, ready, held, account)
+        await self._pass(passage, together.size, reservation, onward, account)
+        together.end(*judged_by_mattermost(passage.status))
 
     async def _receive_head(self, file: IncomingFile, facts: Facts, account: Account) -> bytes:
         self._judge_declaration(file.target.name, file.size)
@@ -254,7 +322,7 @@ class Delivery:
 
     async def _reserve(
         self,
-        caller: Caller,
+        user_id: str,
         file: IncomingFile,
         ready: _Ready,
         held: Held,
@@ -264,7 +332,6 @@ class Delivery:
             return ready, None
         account.enter(Stage.RESERVE)
         try:
-            user_id = caller.identity.user_id
             return ready, await self._booking.reserve(user_id, ready.at_most)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
@@ -273,7 +340,7 @@ class Delivery:
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready, _ = await self._spool(file, ready.content.first, limit, held)
-        return await self._reserve(caller, file, ready, held, account)
+        return await self._reserve(user_id, file, ready, held, account)
 
     async def _forward(
         self,
@@ -302,6 +369,27 @@ class Delivery:
             if reservation is not None:
                 account.enter(Stage.SETTLE)
                 stored = size if size and transfer.may_be_stored else 0
+                await self._booking.settle(reservation, stored, account)
+
+    async def _pass(
+        self,
+        passage: Passage,
+        size: int,
+        reservation: Reservation | None,
+        onward: Onward,
+        account: Account,
+    ) -> None:
+        account.enter(Stage.FORWARD)
+        try:
+            await onward(passage)
+            self._count_exchange(f"{passage.status // 100}xx")
+        except UpstreamError as error:
+            self._count_exchange(error.refusal.reason)
+            raise
+        finally:
+            if reservation is not None:
+                account.enter(Stage.SETTLE)
+                stored = size if passage.may_be_stored else 0
                 await self._booking.settle(reservation, stored, account)
 
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:

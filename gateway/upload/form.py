@@ -12,6 +12,7 @@ from gateway.body.multipart import (
     PartData,
     PartEnd,
 )
+from gateway.body.part_headers import PartHeaders
 from gateway.refusals import Refused, ambiguous_request
 from gateway.upload.request import Source
 from gateway.upstream.connection import Connection
@@ -37,9 +38,11 @@ class Truncated(Refused):
 class FilePart:
     """A file within a form, to be read before the next part is asked for."""
 
-    def __init__(self, form: "Form", field: str, filename: str) -> None:
-        self.field = field
-        self.filename = filename
+    def __init__(self, form: "Form", headers: PartHeaders) -> None:
+        self.field = headers.name
+        self.filename = headers.filename or ""
+        self.content_type = headers.content_type
+        """As the part declares it."""
         self.ended = False
         self.received = 0
         self._form = form
@@ -93,7 +96,7 @@ class Form:
             if isinstance(event, PartBegin):
                 headers = event.headers
                 if headers.filename:
-                    return FilePart(self, headers.name, headers.filename)
+                    return FilePart(self, headers)
                 return await self._read_field(headers.name)
         return None
 
@@ -101,7 +104,7 @@ class Form:
         """The next part as a file, whatever it calls itself, or None after the last."""
         while not isinstance(event := await self._next_event(), FormEnd):
             if isinstance(event, PartBegin):
-                return FilePart(self, event.headers.name, event.headers.filename or "")
+                return FilePart(self, event.headers)
         return None
 
     async def skip(self, part: FilePart) -> None:

@@ -7,6 +7,7 @@ from gateway.body.spool import Spool
 from gateway.inspection.detector import HEAD_SIZE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import Source
+from gateway.upstream.connection import Connection
 from gateway.upstream.exchange import Content
 
 
@@ -33,9 +34,46 @@ class Held:
         for spool in self._spools:
             spool.close()
 
+    @property
+    def in_memory(self) -> int:
+        """Bytes that are not on disk, of all."""
+        return sum(spool.in_memory for spool in self._spools)
+
     def add(self, spool: Spool) -> Spool:
         self._spools.append(spool)
         return spool
+
+
+class Unread:
+    """A source of which ``first`` was read already, and is read again."""
+
+    __slots__ = ("_first", "_source")
+
+    def __init__(self, first: bytes, source: Source) -> None:
+        self._first = first
+        self._source = source
+
+    @property
+    def ended(self) -> bool:
+        return not self._first and self._source.ended
+
+    @property
+    def received(self) -> int:
+        return self._source.received - len(self._first)
+
+    async def read(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or await self._source.read()
+
+    async def read_on(self) -> bytes:
+        first, self._first = self._first, b""
+        return first or await self._source.read_on()
+
+    def check(self) -> None:
+        self._source.check()
+
+    async def pour(self, connection: Connection) -> bool:
+        return not self._first and await self._source.pour(connection)
 
 
 async def read_head(source: Source) -> bytes:
@@ -52,14 +90,27 @@ async def read_head(source: Source) -> bytes:
 
 
 async def fill(spool: Spool, head: bytes, source: Source, limit: Limit) -> None:
-    """Receive ``head`` and the rest of ``source`` into ``spool``. Raises Refused past ``limit``."""
-    piece = head
+    """Receive ``head`` and the rest of ``source``, which is all that ``spool`` is for.
+
+    Raises Refused past ``limit``.
+    """
+    await append(spool, head, source, limit)
+    await spool.seal()
+
+
+async def append(spool: Spool, head: bytes, source: Source, limit: Limit) -> int:
+    """Receive ``head`` and the rest of ``source`` into ``spool``, and count these bytes.
+
+    Raises Refused past ``limit``.
+    """
+    piece, size = head, 0
     while piece:
         await spool.write(piece)
-        if spool.size > limit.size:
+        size += len(piece)
+        if size > limit.size:
             raise Refused(limit.refusal)
         piece = await source.read()
-    await spool.seal()
+    return size
 
 
 def spooled(spool: Spool) -> Content:

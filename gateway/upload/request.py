@@ -3,9 +3,12 @@
 Named tuples, since every upload makes one of each: a frozen dataclass costs three times as much.
 """
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gateway.upstream.connection import Connection
+from gateway.upstream.exchange import Content
 from gateway.values import Credential, Identity
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -44,6 +47,32 @@ class Source(Protocol):
 
     async def pour(self, connection: Connection) -> bool:
         """Write all that is left into ``connection``, or return False. Raises as ``read_on``."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """The body with which a request goes on to Mattermost, and how far it came."""
+
+    content: Content
+    content_type: bytes | None = None
+    """None leaves that of the request."""
+    delivered: bool = False
+    """Whether all of it was sent."""
+    status: int = 0
+    """Of the answer, if one came."""
+
+    @property
+    def may_be_stored(self) -> bool:
+        """What was sent whole counts as stored, unless an answer says otherwise.
+
+        A redirection may be what follows a success here.
+        """
+        return self.delivered and self.status < 400
+
+
+Onward = Callable[[Passage], Awaitable[None]]
+"""Sends a request on, and its answer back. Raises UpstreamError, ClientGone, and what reading
+the content raises."""
 
 
 class UploadRequest(NamedTuple):

@@ -142,9 +142,9 @@ async def _receive(
         raise Refused(ambiguous_request(f"the form has more than {_MOST_FILES} files."))
     name, delivery = stored_name(part.filename), upload.delivery
     file = IncomingFile(RowTarget(name, b""), part, None, None)
-    memory = BLOCK_BYTES - together.in_memory
+    memory = BLOCK_BYTES - held.in_memory
     waiting = await delivery.receive(file, held, memory, upload.account)
-    together.files.append(waiting)
+    together.files.append(waiting.facts)
     if together.size > delivery.largest:
         raise Refused(file_too_large(name, None, delivery.largest))
     writer.add_file(part.field, name, waiting.read, waiting.size)

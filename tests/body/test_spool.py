@@ -130,6 +130,26 @@ async def test_the_disk_room_is_shared(tmp_path: Path) -> None:
     area.close()
 
 
+async def test_a_part_of_the_room_has_a_limit_of_its_own(tmp_path: Path) -> None:
+    area = SpoolArea(tmp_path, 5 * MIB)
+    part = area.share(2 * MIB)
+    with Spool(part) as first, Spool(part) as second:
+        await first.write(bytes(2 * MIB))
+        assert (part.used_bytes, area.used_bytes) == (2 * MIB, 2 * MIB)
+        with pytest.raises(Refused) as caught:
+            await second.write(bytes(2 * MIB))
+        assert caught.value.refusal.reason == "spool_full"
+        with Spool(area) as others:
+            await others.write(bytes(3 * MIB))
+    with Spool(area) as others, Spool(part) as first:
+        await others.write(bytes(4 * MIB))
+        with pytest.raises(Refused):
+            await first.write(bytes(2 * MIB))
+        assert (part.used_bytes, area.used_bytes) == (0, 4 * MIB)
+    assert (part.used_bytes, area.used_bytes) == (0, 0)
+    area.close()
+
+
 async def test_a_refused_spool_gives_everything_back(tmp_path: Path) -> None:
     area = SpoolArea(tmp_path, 3 * MIB)
     spool = Spool(area)

@@ -11,7 +11,7 @@ import pytest
 from gateway.accounting import Account, Accountant
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
-from gateway.edge.passthrough import Passthrough
+from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.logs import Log
 from gateway.metrics.cells import Cells
@@ -48,7 +48,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
             uploads=cast(Uploads, Story(behave)),
             upload_sessions=cast(UploadSessions, None),
             whole_forms=cast(WholeForms, Story(behave)),
-            passthrough=Passthrough(mattermost),
+            unlisted=cast(Unlisted, None),
             websockets=WebSockets(mattermost, accountant),
             mattermost=mattermost,
             origins=Origins([]),

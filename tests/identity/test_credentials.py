@@ -5,6 +5,7 @@ import pytest
 from gateway.identity.credentials import (
     csrf_passes,
     find_credential,
+    find_plugin_credential,
     find_server_credential,
 )
 from gateway.refusals import Refused
@@ -125,6 +126,29 @@ def test_another_server_says_who_it_is(
     headers: dict[bytes, bytes], expected: Credential | None
 ) -> None:
     assert find_server_credential(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "expected"),
+    [
+        ({}, b"", None),
+        ({b"authorization": b"Basic abc"}, b"", None),
+        # The header comes first, even if it is empty.
+        ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"Bearer b"}, b"", (HEADER, "b")),
+        ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"TOKEN b"}, b"", (HEADER, "b")),
+        ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"Bearer "}, b"", (HEADER, "")),
+        ({b"cookie": b"MMAUTHTOKEN=a", b"authorization": b"Basic b"}, b"", (COOKIE, "a")),
+        ({b"cookie": b"MMAUTHTOKEN="}, b"access_token=c", (COOKIE, "")),
+        # Any token counts in the query.
+        ({b"cookie": b"a=b"}, b"access_token=c", (HEADER, "c")),
+        ({b"authorization": b"Bearer b"}, b"access_token=c", (HEADER, "b")),
+    ],
+)
+def test_where_a_plugin_gets_its_user_from(
+    headers: dict[bytes, bytes], query: bytes, expected: tuple[CredentialKind, str] | None
+) -> None:
+    found = find_plugin_credential(headers, query)
+    assert found == (None if expected is None else Credential(*expected))
 
 
 def test_a_credential_does_not_show_its_token() -> None:

@@ -210,6 +210,19 @@ UPSTREAM_FAILED = failed(502, "upstream_failed")
 MALFORMED = End("malformed", "other", 400, "refused", "malformed_request")
 
 
+def passed_with(target: str, body: bytes, *headers: tuple[str, str]) -> Act:
+    """A file that goes by an address of its own."""
+
+    def act(scene: Scene) -> WireResponse:
+        with Wire(scene.client.address) as wire:
+            length = ("Content-Length", str(len(body)))
+            wire.send_head("POST", target, [*(headers or scene.client.head()), length])
+            wire.send(body)
+            return wire.response()
+
+    return act
+
+
 ANSWERED_BY_THE_GATEWAY: dict[str, tuple[Act, End]] = {
     "too large": (raw("a.txt", text(LIMIT + 1)), refused(413, "file_too_large")),
     "an extension": (raw("a.exe", b"hello"), refused(403, "extension_denied")),
@@ -239,7 +252,15 @@ ANSWERED_BY_THE_GATEWAY: dict[str, tuple[Act, End]] = {
         lambda scene: scene.client.request(
             "POST", "/api/v4/new", ("Content-Type", "multipart/form-data; boundary=x"), body=b"-"
         ),
-        End("passthrough", "POST", 403, "refused", "unguarded_upload"),
+        End("unlisted", "POST", 400, "refused", "invalid_form"),
+    ),
+    "a file to somewhere else": (
+        passed_with("/plugins/x/upload", program(1000)),
+        End("unlisted", "POST", 415, "refused", "type_denied"),
+    ),
+    "a file of somebody whom nobody knows": (
+        passed_with("/api/v4/new", program(1000), ("Authorization", "Bearer nobody")),
+        End("unlisted", "POST", 401, "refused", "unauthenticated"),
     ),
     "a file to a row by another method": (
         passed("PUT", "/api/v4/uploads"),
@@ -272,6 +293,10 @@ ANSWERED_BY_MATTERMOST: dict[str, tuple[Act, End]] = {
     "something that is not there": (
         passed("DELETE", "/api/v4/nothing"),
         End("passthrough", "DELETE", 404, "refused", "mattermost_refused"),
+    ),
+    "a file to a plugin": (
+        passed_with("/plugins/x/upload", bytes(1000)),
+        End("unlisted", "POST", 200, "accepted", "none"),
     ),
     "a failure elsewhere": (
         passed("GET", "/api/v4/users/me", status=503),

@@ -53,7 +53,8 @@ and logs.
 - From other servers: connected Mattermost servers have credentials of their own. Unless
   `GATEWAY_REMOTE_CLUSTER` is `on`, they are refused with `403 gateway.remote_cluster_off`.
 - GET, HEAD, OPTIONS and DELETE requests at these addresses carry no file. They pass under the
-  same name. Any other method is refused with `403 gateway.unguarded_upload`.
+  same name. Any other method is refused with `403 gateway.unguarded_upload`, and so is a file that
+  one of these carries all the same.
 
 ## Rules
 
@@ -74,15 +75,66 @@ name.
 - A request that ends in one of the paths above, but in another subpath than that of
   `GATEWAY_UPSTREAM_URL`, is refused with `403 gateway.unguarded_upload`, if its method could
   carry a file.
-- So is every form with files (`multipart/…`) for an address that is not in the table: a plugin's
-  own upload, a webhook.
-- All other requests pass unchanged, WebSockets included. With `GATEWAY_MODE=uploads` they are
-  answered with `404 gateway.not_served`.
+- Files for all other addresses, such as a plugin's own, follow `GATEWAY_UNLISTED_UPLOADS`, see
+  below.
+- All other requests pass unchanged, WebSockets included.
+- With `GATEWAY_MODE=uploads`, none of these passes: the answer is `404 gateway.not_served`.
 - No WebSocket is opened at the addresses above: there a request for one passes as an ordinary
   request.
 - `POST /api/v4/plugins/install_from_url` and `POST /api/v4/plugins/marketplace` carry no file:
   Mattermost fetches the plugin itself. To close these ways, switch them off in Mattermost.
+
+### Files for other addresses
+
+{natures}
+
+Whether a body is what it says is told by its first piece, for which alone the request waits, and
+then by what follows as it passes, up to 16 KiB. Text has no control characters but those for
+blanks and line ends, and does not begin like a PDF, PostScript or RTF document. What is something
+else from the start is a file. What becomes something else later is refused with
+`400 gateway.ambiguous_request`, and Mattermost gets no more of it. A body with a
+`Content-Encoding` cannot be looked into, so it counts as a file.
+
+With `GATEWAY_UNLISTED_UPLOADS=inspect`:
+
+- The rules of attachments decide. What may pass goes on with its method, its address and its
+  headers as they are, and so does the answer. The label `endpoint` is `unlisted`.
+- A file streams on as it comes once its head and its length have passed. One that does not tell
+  its length is received whole first, and gets one.
+- Its name is that in `Content-Disposition` or `?filename=`; two that differ are refused. Without
+  these it is `?name=` or the end of the path, if that has an ending. Else there is no name, and
+  no rule for names.
+- A form is received whole, and goes on as one of the gateway's own, even if it has no file: the
+  same parts in the same order, with their names, the names of their files and their declared
+  types, but no other headers of theirs. A part is a file if it has a file name, or if it is not
+  text. All files may together be as large as one; for the other parts there are 10 MiB.
+- A file in a GET, HEAD or OPTIONS request is refused with `400 gateway.ambiguous_request`, one
+  with a `Content-Encoding` with `415 gateway.content_encoding_refused`.
+- Whoever comes with a Mattermost session is known before the body is read, and the files count
+  against their quota. Below `/api/`, a session that is not valid is refused with 401, as
+  Mattermost does it. Elsewhere Mattermost takes such a caller for a stranger, and leaves it to
+  the plugin or webhook to know them; so does the gateway.
+- For the files of strangers the same rules hold, but no quota. Together they may take the fourth
+  part of `GATEWAY_SPOOL_LIMIT`, so that they cannot take all the room.
+
+With `deny`, forms and files are refused with `403 gateway.unguarded_upload`, before the body is
+read where its type tells. With `allow`, all of this passes unseen, as any other request does.
 """
+
+
+NATURES = (
+    ("`multipart/form-data`", "a form, with or without files"),
+    (
+        "any other `multipart/…`, or what could be taken for one",
+        "refused with `400 gateway.ambiguous_request`",
+    ),
+    ("`application/json`, `…+json`", "no file, if it begins like JSON and is text"),
+    (
+        "`text/…`, `application/x-www-form-urlencoded`, none, or none that can be understood",
+        "no file, if it is text",
+    ),
+    ("any other", "a file"),
+)
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -128,6 +180,7 @@ def page() -> str:
         takes=table(("endpoint", "name", "body", "rule", "counts against quotas"), takes),
         rules=table(("rule", "types", "default", "largest file", "default"), map(ruling, RULES)),
         gives=table(("endpoint", "name"), gives),
+        natures=table(("`Content-Type`", "the body is"), NATURES),
     )
 
 

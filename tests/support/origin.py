@@ -54,6 +54,10 @@ class Visit:
         """What has come of the body, framing and all."""
         return self._file.read1(65536)
 
+    def read_all(self) -> bytes:
+        """All that comes until the connection ends."""
+        return self._file.read()
+
     def read_piece(self) -> bytes:
         """The next chunk of a chunked body; empty at its end."""
         size = int(self._file.readline().partition(b";")[0], 16)
@@ -61,6 +65,13 @@ class Visit:
         while self._file.readline().rstrip(b"\r\n") and not piece:  # trailers
             pass
         return piece
+
+    def count_body(self) -> int:
+        """Bytes of a body with a length, which is read and thrown away."""
+        left = size = int(self.header("content-length") or 0)
+        while left:
+            left -= len(self._file.read(min(left, 2**20)))
+        return size
 
     def read_body(self) -> bytes:
         if self.header("transfer-encoding") == "chunked":
