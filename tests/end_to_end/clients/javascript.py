@@ -9,8 +9,8 @@ from pathlib import Path
 _PROJECT = Path(__file__).parent.parent / "javascript"
 _LEAST_NODE = 22
 """The first with a WebSocket of its own."""
-_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--fetch-retries=1", "--loglevel=error")
-_INSTALL_SECONDS = 60.0
+_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--fetch-retries=3", "--loglevel=error")
+_INSTALL_SECONDS = 100.0
 
 
 class NotInstallable(Exception):
