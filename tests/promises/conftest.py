@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.endpoints import RULES
+from gateway.settings import size_setting
 from gateway.standin.process import StandInProcess
+from tests.promises.tricks import LIMIT, Scene
 from tests.support.gateway import GatewayProcess
 from tests.support.server import new_member
 from tests.support.wire import Client
@@ -39,3 +42,16 @@ def unused_port() -> Iterator[int]:
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    """A gateway that lets small files pass, and a stand-in that is asked for its state so often
+    that it has to hold few files."""
+    folder = tmp_path_factory.mktemp("tricks")
+    sizes = {size_setting(rule): str(LIMIT) for rule in RULES}
+    with (
+        StandInProcess(folder / "stand-in") as mattermost,
+        GatewayProcess(mattermost.url, folder / "gateway", remote_cluster="on", **sizes) as gateway,
+    ):
+        yield Scene(mattermost, gateway)
