@@ -31,6 +31,8 @@ class FileAccount(NamedTuple):
     reason: str
     size: int | None
     """Bytes, where known; of a stored file always."""
+    promised: str | None = None
+    """The type that its name promises, where its content is of another one."""
 
 
 @dataclass(slots=True)
@@ -199,16 +201,7 @@ def _fields(
         fields["bytes_received"] = account.websocket.received
         fields["bytes_sent"] = account.websocket.sent
     if account.files:
-        fields["files"] = [
-            {
-                "name": file.name,
-                "type": file.content_type,
-                "size": file.size,
-                "outcome": file.outcome,
-                "reason": file.reason,
-            }
-            for file in account.files
-        ]
+        fields["files"] = [_file_fields(file) for file in account.files]
     stages = {
         stage: int(spent * 1e6) / 1e6  # _microseconds, without a call for each
         for stage, spent in zip(STAGES, account.spent, strict=True)
@@ -218,4 +211,17 @@ def _fields(
         fields["stages"] = stages
     if account.detail is not None:
         fields["detail"] = account.detail
+    return fields
+
+
+def _file_fields(file: FileAccount) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "name": file.name,
+        "type": file.content_type,
+        "size": file.size,
+        "outcome": file.outcome,
+        "reason": file.reason,
+    }
+    if file.promised is not None:
+        fields["promised"] = file.promised
     return fields

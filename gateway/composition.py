@@ -189,7 +189,8 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         )
 
     sessions = sessions_of(mattermost.me)
-    detector = Detector()
+    looks_closely = any(policy.looks_closely for policy in parts.policies.values())
+    detector = Detector(looks_closely=looks_closely)
     deliveries = _deliveries(parts, detector, spools, metrics.exchange)
     whole_forms = WholeForms(
         sessions=sessions,

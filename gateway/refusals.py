@@ -84,14 +84,21 @@ def type_denied(name: str, content_type: str, called: str) -> Refusal:
     )
 
 
-def content_mismatch(name: str, extension: str, content_type: str, called: str) -> Refusal:
+def content_mismatch(
+    name: str, claim: str, content_type: str, called: str, *, harmful: bool = True
+) -> Refusal:
+    """``claim`` is what is said of the file, such as ``its name promises a PDF document``."""
+    advice = (
+        "If you did not expect this, do not open the file: it may be harmful."
+        if harmful
+        else "Give it a name that fits, or save it as what it is called, and try again."
+    )
     return Refusal(
         "gateway.content_mismatch",
         415,
         "content_mismatch",
-        f"“{shown(name)}” was not uploaded: its name ends in .{shown(extension, 20)}, but its "
-        f"content is {_with_type(called, content_type)}. If you did not expect this, do not open "
-        "the file: it may be harmful.",
+        f"“{shown(name)}” was not uploaded: {claim}, but its content is "
+        f"{_with_type(called, content_type)}. {advice}",
     )
 
 

@@ -169,10 +169,11 @@ class Settings(BaseModel):
         description="File-name endings that may not pass, comma separated; `default` stands for "
         "the built-in list, so that `default,iso` adds to it.",
     )
-    extension_agreement: Literal["dangerous", "off"] = Field(
+    extension_agreement: Literal["strict", "dangerous", "off"] = Field(
         "dangerous",
         description="`dangerous` refuses a file whose name promises a harmless type while its "
-        "bytes are a program, a script or active content; `off` does not look.",
+        "bytes are a program, a script or active content, and logs other disagreements; `strict` "
+        "refuses every disagreement of name, declared type and bytes; `off` does not look.",
     )
     quotas: str = Field("", description="Quotas, for example `user 1GiB/day`; empty for none.")
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = Field(

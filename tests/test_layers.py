@@ -30,6 +30,7 @@ LEVELS = {
     "upstream": 1,
     "refusals": 0.5,
     "endpoints": 0,
+    "content": 0,
     "names": 0,
     "units": 0,
     "values": 0,

@@ -14,7 +14,12 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "file_too_large": ("holiday.mp4", 300 * 2**20, 100 * 2**20),
     "extension_denied": ("setup.exe", "exe"),
     "type_denied": ("setup.bin", "application/x-dosexec", "a program"),
-    "content_mismatch": ("invoice.pdf", "pdf", "application/x-dosexec", "a program"),
+    "content_mismatch": (
+        "invoice.pdf",
+        "its name ends in .pdf",
+        "application/x-dosexec",
+        "a program",
+    ),
     "file_name_refused": ("is empty",),
     "quota_exceeded": (2**29, 2**30, "today", "00:00 UTC", 3600),
     "ambiguous_request": ("the form has two boundaries.",),

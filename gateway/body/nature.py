@@ -20,7 +20,7 @@ class Nature(Enum):
 
 
 LOOK_BYTES = 16 * 1024
-"""How far a body is looked at; inspection looks as far into a file."""
+"""How far a body is looked at; inspection looks as far into a text."""
 
 _MEDIA_TYPE = re.compile(rb"[ \t]*([^\s;,/]+/[^\s;,/]+)[ \t]*(?:;|\Z)")
 _URL_ENCODED = b"application/x-www-form-urlencoded"

@@ -1,5 +1,6 @@
 """What people call a content type, in the middle of a sentence."""
 
+from gateway.content import Finding, split
 from gateway.policy.groups import Group, group_of
 from gateway.policy.synonyms import canonical
 
@@ -23,6 +24,10 @@ _NAMES = {
     _OPEN + "spreadsheet": "an OpenDocument spreadsheet",
     _OPEN + "presentation": "an OpenDocument presentation",
     "application/x-ole-storage": "a document of an older Office",
+    "application/encrypted": "an encrypted Office document",
+    "application/vnd.ms-word.document.macroenabled.12": "a Word document with macros",
+    "application/vnd.ms-excel.sheet.macroenabled.12": "an Excel workbook with macros",
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": "a presentation with macros",
     "application/epub+zip": "an e-book",
     "application/zip": "a ZIP archive",
     "application/x-7z-compressed": "a 7-Zip archive",
@@ -73,7 +78,18 @@ _GROUP_NAMES = {
 }
 
 
+_WITH = {
+    Finding.MACROS: "with macros",
+    Finding.ENCRYPTION: "that is encrypted",
+    Finding.SCRIPT: "with a script in it",
+    Finding.OTHER_FORMAT: "that is something else at the same time",
+}
+
+
 def called(content_type: str) -> str:
     """Such as ``a Windows program``; ``a file of type font/ttf`` if there is no better name."""
-    name = _NAMES.get(canonical(content_type)) or _GROUP_NAMES.get(group_of(content_type))
-    return name or f"a file of type {content_type}"
+    bare, findings = split(content_type)
+    name = _NAMES.get(canonical(bare)) or _GROUP_NAMES.get(group_of(bare))
+    name = name or f"a file of type {bare}"
+    found = [_WITH[finding] for finding in Finding if finding in findings]
+    return f"{name} {' and '.join(found)}" if found else name

@@ -42,6 +42,7 @@ _MEMBERS = {
         application/x-abiword application/x-gnumeric application/x-hwp application/hwp+zip
         application/x-pocket-word application/x-dvi application/vnd.mif application/x-scribus
         application/vnd.pagemaker application/x-mobipocket-ebook image/vnd.djvu
+        application/vnd.adobe.indesign-idml-package
         """,
     Group.ARCHIVES: """
         application/zip application/x-7z-compressed application/vnd.rar application/x-tar
@@ -54,13 +55,15 @@ _MEMBERS = {
         application/x-macbinary application/vnd.ms-cab-compressed application/x-xar
         application/x-ms-wim application/vnd.ms-tnef application/warc application/x-ia-arc
         application/x-iso9660-image application/x-apple-diskimage application/x-virtualbox-vhd
+        application/x-vmdk-disk
         application/x-qemu-disk application/x-raw-disk-image application/x-nrg
         """,
+    Group.IMAGES: "application/x-krita application/x-msmetafile",
     Group.AUDIO: "application/ogg",
     Group.VIDEO: "application/mxf application/vnd.rn-realmedia application/x-quicktime-player",
     Group.TEXT: """
         application/json application/x-ndjson application/yaml application/toml application/sql
-        application/x-subrip application/x-tex application/x-setupscript
+        application/xml-dtd         application/x-subrip application/x-tex application/x-setupscript
         application/x-wine-extension-ini application/pgp-keys application/pgp-signature
         application/pgp-encrypted application/x-pem-file inode/x-empty
         """,
@@ -68,7 +71,8 @@ _MEMBERS = {
         application/vnd.microsoft.portable-executable application/x-ms-ne-executable
         application/x-ms-w3-executable application/x-ms-w4-executable application/x-lx-executable
         application/x-dosdriver application/x-coff application/x-msi application/x-innosetup
-        application/x-installshield application/x-windows-gadget application/vnd.ms-htmlhelp
+        application/x-installshield application/x-windows-gadget application/vnd.ms-appx
+        application/vnd.ms-htmlhelp
         application/x-silverlight-app application/x-executable application/x-pie-executable
         application/x-sharedlib application/x-object application/x-elf application/vnd.appimage
         application/x-iso9660-appimage application/x-c32-comboot-syslinux-exec
@@ -103,19 +107,21 @@ _FAMILIES = (
     ("application/vnd.ms-powerpoint.", Group.DOCUMENTS),
     ("application/vnd.stardivision.", Group.DOCUMENTS),
     ("application/vnd.sun.xml.", Group.DOCUMENTS),
+    ("application/x-iwork", Group.DOCUMENTS),
 )
 _TEXT_SUFFIXES = ("+json", "+xml", "+yaml")
 """Structured syntax suffixes, RFC 6839 and RFC 9512."""
 
-_GROUPS: Mapping[str, Group] = MappingProxyType(
+MEMBERS: Mapping[str, Group] = MappingProxyType(
     {name: group for group, names in _MEMBERS.items() for name in names.split()}
 )
+"""The types that do not go with their family."""
 
 
 @lru_cache(1024)
 def group_of(content_type: str) -> Group:
     name = canonical(content_type)
-    known = _GROUPS.get(name)
+    known = MEMBERS.get(name)
     if known is not None:
         return known
     for prefix, group in _FAMILIES:

@@ -1,7 +1,13 @@
 """Verdicts: facts and policy in, a refusal or nothing out."""
 
+from gateway.content import split
 from gateway.names import extensions
-from gateway.policy.agreement import Agreement, dangerous_disguise
+from gateway.policy.agreement import (
+    Agreement,
+    broken_promise,
+    contradicts,
+    dangerous_disguise,
+)
 from gateway.policy.called import called
 from gateway.policy.rules import Policy
 from gateway.refusals import (
@@ -9,6 +15,7 @@ from gateway.refusals import (
     content_mismatch,
     extension_denied,
     file_too_large,
+    shown,
     type_denied,
 )
 
@@ -23,12 +30,48 @@ def judge_declaration(policy: Policy, name: str, size: int | None) -> Refusal | 
     return None
 
 
-def judge_content(policy: Policy, name: str, content_type: str) -> Refusal | None:
-    """What the content decides, in this order: a disguise, a denied type, one not allowed."""
-    if policy.agreement is Agreement.DANGEROUS:
-        disguise = dangerous_disguise(extensions(name), content_type)
-        if disguise is not None:
-            return content_mismatch(name, disguise, content_type, called(content_type))
+def judge_content(
+    policy: Policy, name: str, content_type: str, declared: str | None = None
+) -> Refusal | None:
+    """What the content decides, in this order: a disguise, a denied type, one not allowed.
+
+    ``content_type`` is as gateway.content writes it, ``declared`` the type that the client gave.
+    """
+    refusal = _judge_agreement(policy, name, content_type, declared)
+    if refusal is not None:
+        return refusal
     if policy.denied.matches(content_type) or not policy.allowed.matches(content_type):
-        return type_denied(name, content_type, called(content_type))
+        return type_denied(name, split(content_type)[0], called(content_type))
     return None
+
+
+def unkept_promise(policy: Policy, name: str, content_type: str) -> str | None:
+    """The type that the name promises, where it is another one and the policy looks."""
+    if policy.agreement is Agreement.OFF:
+        return None
+    return broken_promise(extensions(name), content_type)
+
+
+def _judge_agreement(
+    policy: Policy, name: str, content_type: str, declared: str | None
+) -> Refusal | None:
+    if policy.agreement is Agreement.OFF:
+        return None
+    endings = extensions(name)
+    disguise = dangerous_disguise(endings, content_type)
+    if disguise is not None:
+        return _mismatch(name, f"its name ends in .{shown(disguise, 20)}", content_type)
+    if policy.agreement is Agreement.DANGEROUS:
+        return None
+    promise = broken_promise(endings, content_type)
+    if promise is not None:
+        claim = f"its name promises {called(promise)}"
+        return _mismatch(name, claim, content_type, harmful=False)
+    if declared is not None and contradicts(declared, endings, content_type):
+        return _mismatch(name, f"it was sent as {shown(declared)}", content_type, harmful=False)
+    return None
+
+
+def _mismatch(name: str, claim: str, content_type: str, *, harmful: bool = True) -> Refusal:
+    bare = split(content_type)[0]
+    return content_mismatch(name, claim, bare, called(content_type), harmful=harmful)

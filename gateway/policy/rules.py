@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from gateway.policy.agreement import Agreement
 from gateway.policy.selectors import TypeSelector
+from gateway.policy.traits import Trait
 
 __all__ = ["Agreement", "Policy"]
 
@@ -21,6 +22,12 @@ class Policy:
     denied_extensions: frozenset[str]
     """Lower case, without the dot: ``exe``, ``tar.gz``."""
     agreement: Agreement
+
+    @property
+    def looks_closely(self) -> bool:
+        """Whether what hides in pictures, sounds and films matters to it."""
+        wanted = self.denied.traits & {Trait.ACTIVE, Trait.POLYGLOTS}
+        return bool(wanted) or self.agreement is Agreement.STRICT
 
     def __post_init__(self) -> None:
         if self.max_file_size < 0:

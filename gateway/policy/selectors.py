@@ -6,8 +6,10 @@ from typing import Self
 
 from gateway.policy.groups import Group, group_of
 from gateway.policy.synonyms import canonical
+from gateway.policy.traits import Trait, traits_of
 
 _SELECTABLE = tuple(group for group in Group if group is not Group.OTHER)
+_TRAITS = tuple(Trait)
 _NAME = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
 """RFC 6838 §4.2."""
 _EXACT = re.compile(f"{_NAME}/{_NAME}")
@@ -21,6 +23,7 @@ class TypeSelector:
 
     everything: bool = False
     groups: frozenset[Group] = frozenset()
+    traits: frozenset[Trait] = frozenset()
     families: frozenset[str] = frozenset()
     """Such as ``image``."""
     types: frozenset[str] = frozenset()
@@ -30,11 +33,12 @@ class TypeSelector:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """``text`` lists groups, types, ``type/*`` and ``*``, separated by commas; an empty
+        """``text`` lists groups, traits, types, ``type/*`` and ``*``, separated by commas; an empty
         one selects nothing. Raises ValueError with a sentence for the administrator.
         """
         everything = False
         groups: set[Group] = set()
+        traits: set[Trait] = set()
         families: set[str] = set()
         types: set[str] = set()
         for item in filter(None, (part.strip().lower() for part in text.split(","))):
@@ -42,6 +46,8 @@ class TypeSelector:
                 everything = True
             elif item in _SELECTABLE:
                 groups.add(Group(item))
+            elif item in _TRAITS:
+                traits.add(Trait(item))
             elif _FAMILY.fullmatch(item):
                 families.add(item.removesuffix("/*"))
             elif _EXACT.fullmatch(item):
@@ -49,9 +55,15 @@ class TypeSelector:
             else:
                 raise ValueError(
                     f"{item!r} is neither a content type such as application/pdf or image/* "
-                    f"nor one of the groups {', '.join(_SELECTABLE)}"
+                    f"nor one of the groups {', '.join((*_SELECTABLE, *_TRAITS))}"
                 )
-        return cls(everything, frozenset(groups), frozenset(families), frozenset(types))
+        return cls(
+            everything,
+            frozenset(groups),
+            frozenset(traits),
+            frozenset(families),
+            frozenset(types),
+        )
 
     def matches(self, content_type: str) -> bool:
         if self.everything:
@@ -69,4 +81,5 @@ class TypeSelector:
             name in self.types
             or group_of(name) in self.groups
             or name.partition("/")[0] in self.families
+            or not self.traits.isdisjoint(traits_of(content_type))
         )

@@ -5,6 +5,8 @@ an administrator may write any of them. From the IANA registry, libmagic 5.41 to
 freedesktop.org's shared-mime-info 2.2.
 """
 
+from gateway.content import split
+
 # The first name stands for the others.
 _SYNONYMS = (
     "application/gzip application/x-gzip",
@@ -19,11 +21,14 @@ _SYNONYMS = (
     "application/vnd.debian.binary-package application/x-deb application/x-debian-package",
     "application/vnd.microsoft.portable-executable application/x-dosexec application/x-msdownload"
     " application/x-ms-dos-executable application/x-msdos-program application/exe",
+    "application/vnd.ms-appx application/appx application/appxbundle application/msix"
+    " application/msixbundle",
     "application/vnd.ms-cab-compressed application/x-cab",
     "application/vnd.ms-excel application/msexcel application/x-msexcel",
     "application/vnd.ms-htmlhelp application/x-chm",
+    "application/vnd.ms-publisher application/x-mspublisher",
     "application/vnd.ms-powerpoint application/mspowerpoint application/x-mspowerpoint",
-    "application/vnd.rar application/x-rar application/x-rar-compressed",
+    "application/vnd.rar application/x-rar application/x-rar-compressed application/x-compressed",
     "application/vnd.rn-realmedia application/vnd.rn-realmedia-vbr",
     "application/wasm application/x-wasm",
     "application/x-bzip2 application/x-bzip application/bzip2",
@@ -49,6 +54,8 @@ _SYNONYMS = (
     "audio/ogg audio/x-ogg",
     "audio/x-aiff audio/aiff",
     "audio/x-wav audio/wav audio/vnd.wave audio/wave",
+    "font/otf application/vnd.ms-opentype",
+    "font/ttf font/sfnt",
     "image/bmp image/x-ms-bmp image/x-bmp image/x-win-bitmap",
     "image/jpeg image/jpg image/pjpeg",
     "image/jp2 image/jpeg2000 image/jpx",
@@ -56,6 +63,8 @@ _SYNONYMS = (
     "image/vnd.adobe.photoshop image/psd image/x-psd application/photoshop",
     "image/vnd.djvu image/x-djvu",
     "image/vnd.microsoft.icon image/x-icon image/ico image/x-ico",
+    "image/x-portable-graymap image/x-portable-greymap",
+    "image/x-xpixmap image/x-xpmi",
     "inode/x-empty application/x-empty application/x-zerosize",
     "text/calendar text/x-vcalendar application/ics",
     "text/vcard text/x-vcard",
@@ -70,7 +79,7 @@ _SYNONYMS = (
     "text/x-shellscript application/x-shellscript application/x-sh",
     "text/x-tcl text/tcl application/x-tcl",
     "video/mp2t video/mpeg-ts",
-    "video/mp4 video/x-m4v",
+    "video/mp4 application/mp4 video/x-m4v",
     "video/mpeg video/x-mpeg video/mpeg4-generic",
     "video/ogg video/x-ogg",
     "video/webm audio/webm",
@@ -83,6 +92,8 @@ _CANONICAL = {name: row.split()[0] for row in _SYNONYMS for name in row.split()}
 
 
 def canonical(content_type: str) -> str:
-    """The one name under which this module's neighbours know ``content_type``."""
-    name = content_type.lower()
+    """The one name under which this module's neighbours know ``content_type``, whatever its
+    parameters.
+    """
+    name = split(content_type)[0].lower()
     return _CANONICAL.get(name, name)

@@ -12,7 +12,7 @@ from gateway.accounting import Account, Stage
 from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
 from gateway.inspection.detector import HEAD_SIZE, Detector
 from gateway.ledger.quotas import QuotaExceeded, Reservation
-from gateway.policy.judge import judge_content, judge_declaration
+from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
 from gateway.policy.rules import Policy
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking
@@ -47,6 +47,8 @@ class IncomingFile(NamedTuple):
     """Bytes, where the request tells exactly."""
     bound: int | None
     """Bytes that it cannot exceed, as the rest of the body tells; None if nothing does."""
+    declared: str | None = None
+    """The type that the client says it has."""
 
 
 class _Ready(NamedTuple):
@@ -276,7 +278,9 @@ class Delivery:
         head = await read_head(file.source)
         account.enter(Stage.INSPECT)
         facts.content_type = self._detector.detect(head[:HEAD_SIZE])
-        refusal = judge_content(self._policy, file.target.name, facts.content_type)
+        name, content_type = file.target.name, facts.content_type
+        facts.promised = unkept_promise(self._policy, name, content_type)
+        refusal = judge_content(self._policy, name, content_type, file.declared)
         if refusal is not None:
             raise Refused(refusal)
         account.enter(Stage.RECEIVE)

@@ -48,6 +48,12 @@ def describe(request: UploadRequest) -> FileTarget | FormUpload:
     return FileTarget(channel_id, stored_name(name), client_id)
 
 
+def declared_type(request: UploadRequest) -> str | None:
+    """The type that the client says its raw file has."""
+    types = request.content_types
+    return types[0].decode("latin-1") if types else None
+
+
 def require_channel_id(channel_id: str) -> None:
     """Raises Refused unless ``channel_id`` looks like an id of Mattermost's."""
     if not _ID.fullmatch(channel_id):

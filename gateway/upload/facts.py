@@ -19,13 +19,20 @@ class Facts:
     name: str
     size: int | None
     content_type: str = UNKNOWN
+    promised: str | None = None
     outcome: Outcome = Outcome.FAILED
     reason: str = "internal_error"
 
     def account(self) -> FileAccount:
         group = group_of(self.content_type)
         return FileAccount(
-            self.name, group, self.content_type, self.outcome, self.reason, self.size
+            self.name,
+            group,
+            self.content_type,
+            self.outcome,
+            self.reason,
+            self.size,
+            self.promised,
         )
 
 

@@ -24,7 +24,7 @@ from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation
 from gateway.ledger.sqlite import SQLiteLedger
-from gateway.policy.judge import judge_content, judge_declaration
+from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
 from gateway.policy.rules import Policy
 from gateway.refusals import (
     Refusal,
@@ -257,8 +257,7 @@ class UploadSessions:
             policy, session.name, content_type
         )
         if refusal is not None:
-            facts = Facts(session.name, session.size, content_type)
-            with Accounted(facts, account, closing=False):
+            with Accounted(self._facts(record, content_type), account, closing=False):
                 await self._give_up(session, replace(record, policy=""), note, record)
                 raise Refused(refusal)
         account.enter(Stage.RECEIVE)
@@ -329,12 +328,17 @@ class UploadSessions:
                 await self._leave_due(session, record, account)
             raise
         if answer.status < 300 and answer.status != 204:
-            outcome = judged_by_mattermost(answer.status)
-            facts = Facts(record.name, record.size, record.content_type or UNKNOWN, *outcome)
+            facts = self._facts(record, record.content_type or UNKNOWN)
+            facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             account.files.append(facts.account())
             account.enter(Stage.SETTLE)
             await self._settled(self._ledger.end_session(session.id, record.size), account)
         return answer
+
+    def _facts(self, record: SessionRecord, content_type: str) -> Facts:
+        policy = self._policies[record.is_import]
+        promised = unkept_promise(policy, record.name, content_type)
+        return Facts(record.name, record.size, content_type, promised)
 
     async def _leave_due(
         self, session: UploadSession, record: SessionRecord, account: Account

@@ -21,7 +21,7 @@ from gateway.refusals import (
     unreadable_request,
 )
 from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
-from gateway.upload.describe import FormUpload, describe, require_channel_id
+from gateway.upload.describe import FormUpload, declared_type, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form, Truncated
 from gateway.upload.identify import identify
 from gateway.upload.receive import Held
@@ -115,7 +115,7 @@ class Uploads:
         described = describe(request)
         if isinstance(described, FileTarget):
             size = request.content_length
-            file = IncomingFile(described, request.body, size, size)
+            file = IncomingFile(described, request.body, size, size, declared_type(request))
             answer = await self._delivery.deliver(caller, file, account)
         else:
             answer = await self._upload_form(caller, described, request, account)
@@ -137,7 +137,7 @@ class Uploads:
                 return await self._upload_whole_form(caller, form, part, state, account)
             client_id = state.begin_file()
             target = FileTarget(state.channel_id, stored_name(part.filename), client_id or "")
-            file = IncomingFile(target, part, None, form.bound())
+            file = IncomingFile(target, part, None, form.bound(), part.content_type)
             answer = await self._delivery.deliver(caller, file, account)
             if answer.status >= 300:
                 return answer
@@ -191,7 +191,7 @@ class Uploads:
             )
         target = FileTarget("", stored_name(part.filename), "")
         memory = BLOCK_BYTES - sum(other.in_memory for other in waiting)
-        file = IncomingFile(target, part, None, None)
+        file = IncomingFile(target, part, None, None, part.content_type)
         return await self._delivery.receive(file, held, memory, account)
 
     async def _send_waiting(

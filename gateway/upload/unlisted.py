@@ -17,6 +17,7 @@ from gateway.identity.sessions import Sessions
 from gateway.refusals import Refused, ambiguous_request
 from gateway.units import format_size
 from gateway.upload.delivery import Delivery, IncomingFile, Together
+from gateway.upload.describe import declared_type
 from gateway.upload.form import FilePart, Form
 from gateway.upload.identify import identify
 from gateway.upload.naming import NAMELESS, raw_name
@@ -39,8 +40,10 @@ class _Upload:
     onward: Onward
     account: Account
 
-    def file(self, name: str, source: Source, size: int | None) -> IncomingFile:
-        return IncomingFile(RowTarget(name, b""), source, size, None)
+    def file(
+        self, name: str, source: Source, size: int | None, content_type: str | None = None
+    ) -> IncomingFile:
+        return IncomingFile(RowTarget(name, b""), source, size, None, content_type)
 
 
 class UnlistedUploads:
@@ -77,7 +80,8 @@ class UnlistedUploads:
         boundary = _boundary(request)
         if boundary is None:
             name = raw_name(path, request.query, dispositions)
-            file = upload.file(name, request.body, request.content_length)
+            content_type = declared_type(request)
+            file = upload.file(name, request.body, request.content_length, content_type)
             await delivery.relay(upload.user_id, file, onward, account)
         else:
             await _relay_form(upload, boundary)
@@ -141,14 +145,14 @@ class _WrittenForm:
         if part.filename:
             name = stored_name(part.filename)
             await self._begin(part, name, part.content_type or ANY_FILE)
-            await self._receive(name, part)
+            await self._receive(name, part, part.content_type)
         else:
             await self._begin(part, None, part.content_type)
             head = await read_head(part)
             if nature is not Nature.FILE and Look(nature).believes(head):
                 await self._take_value(head, part)
             else:
-                await self._receive(NAMELESS, Unread(head, part))
+                await self._receive(NAMELESS, Unread(head, part), part.content_type)
         await self._spool.write(b"\r\n")
 
     async def end(self) -> Passage:
@@ -160,9 +164,9 @@ class _WrittenForm:
     async def _begin(self, part: FilePart, name: str | None, content_type: str | None) -> None:
         await self._spool.write(self._framing.before(part.field, name, content_type))
 
-    async def _receive(self, name: str, source: Source) -> None:
+    async def _receive(self, name: str, source: Source, content_type: str | None) -> None:
         upload = self._upload
-        file = upload.file(name, source, None)
+        file = upload.file(name, source, None, content_type)
         await upload.delivery.receive_into(self._spool, file, self._together, upload.account)
 
     async def _take_value(self, head: bytes, part: FilePart) -> None:

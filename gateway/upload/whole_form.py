@@ -22,7 +22,7 @@ from gateway.refusals import (
     unguarded_upload,
 )
 from gateway.upload.delivery import Delivery, IncomingFile, Together
-from gateway.upload.describe import parse_query
+from gateway.upload.describe import declared_type, parse_query
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import ANY_FILE, head, identify
 from gateway.upload.receive import Held
@@ -102,7 +102,9 @@ async def _send_body(upload: _Upload) -> Answer:
         content_type = ANY_FILE
     elif upload.endpoint.way is not Way.PEM_FORM or _media_type(content_type) != _PEM:
         return await _send_nothing(upload, content_type)
-    file = upload.whole(upload.request.content_length)
+    file = upload.whole(upload.request.content_length)._replace(
+        declared=declared_type(upload.request)
+    )
     return await upload.delivery.deliver(upload.caller_of(content_type), file, upload.account)
 
 
@@ -141,7 +143,7 @@ async def _receive(
     if len(together.files) == _MOST_FILES:
         raise Refused(ambiguous_request(f"the form has more than {_MOST_FILES} files."))
     name, delivery = stored_name(part.filename), upload.delivery
-    file = IncomingFile(RowTarget(name, b""), part, None, None)
+    file = IncomingFile(RowTarget(name, b""), part, None, None, part.content_type)
     memory = BLOCK_BYTES - held.in_memory
     waiting = await delivery.receive(file, held, memory, upload.account)
     together.files.append(waiting.facts)

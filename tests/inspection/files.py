@@ -171,6 +171,62 @@ def fat_mach_o() -> bytes:
     return (table.ljust(0x100, b"\0") + mach_o()).ljust(0x200, b"\0") + mach_o()
 
 
+def ole(*names: str, root_class: bytes = bytes(16), first: bytes = b"") -> bytes:
+    """An OLE2 file: header, ``first`` as its first sector, the directory, the allocation table."""
+    header = bytearray(512)
+    header[:8] = bytes.fromhex("d0cf11e0a1b11ae1")
+    header[24:34] = struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6)
+    header[44:80] = struct.pack("<9I", 1, 1, 0, 4096, 0xFFFFFFFE, 0, 0xFFFFFFFE, 0, 3)
+    header[80:512] = b"\xff" * 432
+    entries = [("Root Entry", 5, root_class), *((name, 2, bytes(16)) for name in names)]
+    directory = b"".join(_ole_entry(*entry) for entry in entries).ljust(1024, b"\0")
+    table = struct.pack("<4I", 0xFFFFFFFE, 2, 0xFFFFFFFE, 0xFFFFFFFD).ljust(512, b"\xff")
+    return bytes(header) + first.ljust(512, b"\0") + directory + table
+
+
+def _ole_entry(name: str, kind: int, class_id: bytes) -> bytes:
+    text = (name + "\0").encode("utf-16-le")
+    head = text.ljust(64, b"\0") + struct.pack("<HBB", len(text), kind, 1)
+    return (head + b"\xff" * 12 + class_id).ljust(128, b"\0")
+
+
+def msi() -> bytes:
+    return ole("SummaryInformation", root_class=MSI_CLASS)
+
+
+MSI_CLASS = bytes.fromhex("84100c0000000000c000000000000046")
+
+
+def content_types(*main: str) -> bytes:
+    """[Content_Types].xml of an Office document with these parts."""
+    parts = "".join(f'<Override PartName="/a" ContentType="{name}"/>' for name in main)
+    return f'<?xml version="1.0"?><Types>{parts}</Types>'.encode()
+
+
+DOCX_PART = "application/vnd.openxmlformats-officedocument.wordprocessingml.document.main+xml"
+DOCM_PART = "application/vnd.ms-word.document.macroEnabled.main+xml"
+
+
+def docm() -> bytes:
+    return zipped(
+        ("[Content_Types].xml", content_types(DOCM_PART)),
+        ("word/document.xml", b"<document/>"),
+        ("word/vbaProject.bin", ole("VBA")),
+    )
+
+
+def encrypted_zip() -> bytes:
+    """With the flag of an encrypted entry."""
+    archive = bytearray(zipped(("secret.txt", b"secret")))
+    archive[6] |= 1
+    archive[archive.find(b"PK\x01\x02") + 8] |= 1
+    return bytes(archive)
+
+
+def iso() -> bytes:
+    return bytes(0x8000) + b"\x01CD001\x01" + bytes(2048)
+
+
 def java_class(major: int = 52) -> bytes:
     return struct.pack(">IHHH", 0xCAFEBABE, 0, major, 1) + bytes(32)
 

@@ -97,8 +97,8 @@ def test_this_interpreter_is_a_program(detector: Detector) -> None:
 
 
 def test_more_than_the_head_is_not_looked_at(detector: Detector) -> None:
-    disk_image = bytes(0x8001) + b"CD001" + bytes(4096)
-    assert detector.detect(disk_image) == detector.detect(disk_image[:HEAD_SIZE]) == UNKNOWN
+    late = bytes(HEAD_SIZE) + files.zipped(("a.txt", b"a"))
+    assert detector.detect(late) == detector.detect(late[:HEAD_SIZE]) == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,92 @@ def test_notes_about_a_language_are_not_of_that_language(
 
 def test_a_program_is_not_hidden_by_looking_like_an_archive(detector: Detector) -> None:
     assert detector.detect(files.pe_that_is_a_tar()) == "application/x-dosexec"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        # Beginnings that are text prove nothing.
+        (b"text\n" * 500 + bytes(100), UNKNOWN),
+        (b"MZ" + bytes(range(1, 256)) * 4, "application/x-dosexec"),
+        (b"ZM" + files.pe()[2:], "application/x-dosexec"),
+        (b"\xca\xfe\xba\xbf\0\0\0\1", "application/x-mach-binary"),
+        (b"\0asm\1\0\0\0", "application/wasm"),
+        (b"#@~^AAAAAA==\x7f\x01", "text/vbscript"),
+        (b"wOF2\0\1\0\0", "font/woff2"),
+        (bytes(128) + b"DICM", "application/dicom"),
+        # Where PDF readers look.
+        (b"\n\nsome junk\n" + files.pdf(), "application/pdf"),
+        (bytes(1000) + files.pdf(), "application/pdf"),
+        (bytes(1020) + files.pdf(), UNKNOWN),
+        (b"pdf = b'%PDF-1.4'\n", "text/plain"),
+        (b"%PDF-1.4\n" + files.zipped(("a", b"a")), "application/pdf; with=other-format"),
+        (files.mp4() + files.pdf(), "video/mp4; with=other-format"),
+        (files.zipped(("a.pdf", files.pdf())), "application/zip"),
+        (files.tar("a.pdf", files.pdf()), "application/x-tar"),
+        # Archives behind other data.
+        (bytes(500) + files.docx(), _OFFICE + "wordprocessingml.document"),
+        (b"hello\n" + files.zipped(("a", b"a")), "application/zip"),
+        # Disks.
+        (files.iso(), "application/x-iso9660-image"),
+        (bytes(0x8001) + b"BEA01" + bytes(2043) + b"NSR03", "application/x-iso9660-image"),
+        (b"vhdxfile" + bytes(64), "application/x-virtualbox-vhd"),
+        (b"conectix" + bytes(64), "application/x-virtualbox-vhd"),
+        (b"KDMV" + bytes(64), "application/x-vmdk-disk"),
+        (b"GIF89a/*" + files.gif()[8:], "image/gif; with=script"),
+        (
+            b"<?xml version='1.0'?><a xmlns='http://www.w3.org/1999/xhtml'/>",
+            "text/xml; with=script",
+        ),
+        (b"<?xml version='1.0'?><a/>", "text/xml"),
+    ],
+)
+def test_oddities(detector: Detector, content: bytes, found: str) -> None:
+    assert detector.detect(content) == found
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (files.png() + b"<?php", "image/png; with=script"),
+        (files.jpeg() + files.zipped(("a", b"a")), "image/jpeg; with=other-format"),
+        (files.webp() + files.pdf(), "image/webp; with=other-format"),
+        (files.wav() + b"<script", "audio/x-wav; with=script"),
+        (b"<svg onload=x></svg>" + files.pdf(), "image/svg+xml; with=other-format+script"),
+    ],
+)
+def test_what_hides_in_pictures_is_found_by_who_looks(
+    detector: Detector, content: bytes, found: str
+) -> None:
+    assert Detector(looks_closely=True).detect(content) == found
+    assert detector.detect(content) in (found.partition(";")[0], "image/svg+xml; with=script")
+
+
+@pytest.mark.parametrize(
+    ("svg", "acts"),
+    [
+        (b"<path d='M0 0'/>", False),
+        (b"<style>a { color: red }</style><text font-size='1'>on = off</text>", False),
+        (b"<image href='data:image/png;base64,AAAA'/>", False),
+        (b"<script>x</script>", True),
+        (b"<svg:script/>", True),
+        (b"<g\nonclick = 'x'/>", True),
+        (b"<g a='b'onload='x'/>", True),
+        (b"<a xlink:href='javascript:x'/>", True),
+        (b"<use href='data:image/svg+xml,x'/>", True),
+        (b"<set attributeName='href' to='x'/>", True),
+        (b"<foreignObject/>", True),
+    ],
+)
+def test_svg_that_acts(detector: Detector, svg: bytes, acts: bool) -> None:
+    found = detector.detect(b"<svg xmlns='http://www.w3.org/2000/svg'>" + svg + b"</svg>")
+    assert found == ("image/svg+xml; with=script" if acts else "image/svg+xml")
+
+
+def test_an_svg_whose_end_is_not_seen_may_act(detector: Detector) -> None:
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'>" + b"<path/>" * 10_000
+    assert detector.detect(svg[: HEAD_SIZE - 1]) == "image/svg+xml"
+    assert detector.detect(svg) == "image/svg+xml; with=script"
 
 
 @pytest.mark.parametrize("blanks", [b"\n", b" ", b" \n", b"\t", b"\r\n"])

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from gateway.inspection.libmagic import LibMagic
-from gateway.inspection.signatures import has_shebang, picture, program
+from gateway.inspection.signatures import picture, program
 
 from . import files
 
@@ -95,18 +95,3 @@ def test_programs(head: bytes, content_type: str) -> None:
 )
 def test_no_program(other: bytes) -> None:
     assert program(other) is None
-
-
-@pytest.mark.parametrize(
-    ("head", "answer"),
-    [
-        (b"#!/bin/sh\n", True),
-        (b"#!  /bin/sh\n", True),
-        (b"#!\t/usr/bin/env python3\n", True),
-        (b"#![no_std]\n", False),
-        (b"# !/bin/sh\n", False),
-        (b"\n#!/bin/sh\n", False),
-    ],
-)
-def test_shebang(head: bytes, answer: bool) -> None:
-    assert has_shebang(head) is answer

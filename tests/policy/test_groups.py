@@ -67,6 +67,12 @@ def test_synonyms(name: str, other: str) -> None:
         ("application/x-ms-ne-executable", "a program"),
         ("application/octet-stream", "a file of unknown content"),
         ("font/ttf", "a file of type font/ttf"),
+        ("application/zip; with=encryption", "a ZIP archive that is encrypted"),
+        ("image/gif; with=script", "a GIF picture with a script in it"),
+        (
+            "application/pdf; with=other-format+script",
+            "a PDF document with a script in it and that is something else at the same time",
+        ),
     ],
 )
 def test_called(content_type: str, name: str) -> None:

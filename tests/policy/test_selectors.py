@@ -31,6 +31,18 @@ from gateway.policy.selectors import TypeSelector
         ("documents", "text/rtf", True),
         ("unknown", "application/octet-stream", True),
         ("executables,scripts", "text/x-python", True),
+        # Traits cut across groups.
+        ("macros", "application/vnd.ms-word.document.macroEnabled.12", True),
+        ("macros", "application/msword; with=macros", True),
+        ("macros", "application/msword", False),
+        ("encrypted", "application/encrypted", True),
+        ("encrypted", "application/zip; with=encryption+macros", True),
+        ("active", "text/html", True),
+        ("active", "image/svg+xml; with=script", True),
+        ("active", "image/svg+xml", False),
+        ("polyglots", "application/pdf; with=other-format", True),
+        ("archives", "application/zip; with=encryption", True),
+        ("application/zip", "application/zip; with=encryption", True),
     ],
 )
 def test_matches(text: str, content_type: str, answer: bool) -> None:

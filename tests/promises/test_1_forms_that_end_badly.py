@@ -26,7 +26,7 @@ UNREADABLE = "api.file.upload_file.read_request.app_error"
 REASONS = {AMBIGUOUS: "ambiguous_request", UNREADABLE: "invalid_form"}
 DELIMITER = f"\r\n--{BOUNDARY}".encode()
 BARE = DELIMITER[1:]
-HEAD = 16 * 1024
+HEAD = 40 * 1024
 """Bytes of a file that are looked at before any of it is forwarded."""
 LARGE = 700_000
 """Of a file that cannot be in hand whole before it is forwarded."""

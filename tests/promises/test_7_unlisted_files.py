@@ -208,6 +208,20 @@ def test_nothing_of_a_file_that_may_not_pass_arrives(
     )  # fmt: skip
 
 
+def test_a_declared_type_is_compared_where_the_rules_say_so(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("strict")
+    mismatch = (415, "gateway.content_mismatch")
+    with plugin_behind(folder, extension_agreement="strict") as plugin:
+        assert id_of(plugin.send(PNG, ("Content-Type", "application/pdf"))) == mismatch
+        for name in ("a", ""):
+            lie = form_body(part("x", PNG, filename=name, content_type="application/pdf"))
+            assert id_of(plugin.send(lie, FORM)) == mismatch
+        assert plugin.received == []
+        assert plugin.send(PNG, PICTURE).status == 202
+
+
 def test_what_is_too_large_by_its_length_need_not_be_sent(plugin: Plugin) -> None:
     assert id_of(plugin.head_only(FILE, size=LIMIT + 1)) == (413, "gateway.file_too_large")
     assert plugin.received == []

@@ -86,6 +86,13 @@ def test_a_file_is_counted_when_it_is_complete(uploader: Uploader, watch: Watch)
     assert exchanges == {frozenset({("result", "2xx")}): 3}
 
 
+def test_a_promise_that_is_not_kept_is_logged(uploader: Uploader, watch: Watch) -> None:
+    assert uploader.send(uploader.begin("novel.jpg", 1000), CONTENT[:1000]).status == 200
+    assert uploader.send(uploader.begin("tool.jpg", 1000), program(1000)).status == 415
+    promised = [file["promised"] for line in watch.lines(4) for file in line.get("files", [])]
+    assert promised == ["image/jpeg", "image/jpeg"]
+
+
 def test_what_is_refused(
     uploader: Uploader, watch: Watch, mattermost: StandInProcess, gateway: GatewayProcess
 ) -> None:

@@ -45,7 +45,7 @@ def test_a_file_in_many_chunks(
     books.assert_exact(SIZE)
 
 
-@pytest.mark.parametrize("size", [1, 20, 16_384, 16_385, 100_000, MIB + 1])
+@pytest.mark.parametrize("size", [1, 20, 40_960, 40_961, 100_000, MIB + 1])
 def test_a_small_file_in_one_chunk(
     size: int, uploader: Uploader, books: Books, mattermost: StandInProcess
 ) -> None:
@@ -167,7 +167,7 @@ def test_a_body_without_an_end(uploader: Uploader, mattermost: StandInProcess) -
     assert chunks_received(mattermost) == []
 
 
-@pytest.mark.parametrize("size", [0, 1, 1000, 16_384, LEAST - 1])
+@pytest.mark.parametrize("size", [0, 1, 1000, 40_960, LEAST - 1])
 def test_a_first_chunk_that_is_too_small(
     size: int, uploader: Uploader, mattermost: StandInProcess
 ) -> None:
