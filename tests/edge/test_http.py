@@ -24,7 +24,9 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture(scope="module")
 def front(origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("front")
-    with GatewayProcess(origin.url, folder, upstream_timeout="1s") as running:
+    with GatewayProcess(
+        origin.url, folder, upstream_timeout="1s", unlisted_uploads="allow"
+    ) as running:
         yield running
 
 

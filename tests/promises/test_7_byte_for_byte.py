@@ -149,7 +149,9 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture(scope="module")
 def front(origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("front")
-    with GatewayProcess(origin.url, folder, upstream_timeout="5s") as running:
+    with GatewayProcess(
+        origin.url, folder, upstream_timeout="5s", unlisted_uploads="allow"
+    ) as running:
         yield running
 
 
