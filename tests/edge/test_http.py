@@ -154,10 +154,8 @@ def test_http_1_0(host: bytes, origin: Origin, front: GatewayProcess) -> None:
 
 def test_http_1_0_is_not_asked_for_a_body(origin: Origin, front: GatewayProcess) -> None:
     head = b"POST /x HTTP/1.%d\r\nHost: chat\r\nExpect: 100-Continue\r\nContent-Length: 5\r\n\r\n"
-    waiting = threading.Semaphore(0)
 
     def take(visit: Visit) -> None:
-        waiting.release()  # for the body
         origin.remember(visit)
         visit.send(OK)
 
@@ -165,7 +163,7 @@ def test_http_1_0_is_not_asked_for_a_body(origin: Origin, front: GatewayProcess)
     for version in (1, 0):
         with Wire(front.address) as wire, Wire(front.address) as other:
             wire.send(head % version)
-            assert waiting.acquire(timeout=SOON)
+            wire.wait_until_taken()
             other.send_head("GET", "/y")  # by its answer, the gateway has asked if it ever does
             assert other.response().status == 200
             if version == 1:

@@ -93,6 +93,19 @@ REQUESTS = {
         with_header(b"Content-Encoding: identity, gzip"),
         with_header(b"Content-Encoding: identity", b"Content-Encoding: gzip"),
         with_header(b"Content-Encoding: gzip").replace(b"TARGET", b"/api/v4/users/me/image"),
+        with_header(b"Content-Encoding: gzip").replace(b"TARGET", b"/plugins/x/upload"),
+        with_header(b"Content-Encoding: gzip", b"Content-Type: application/json").replace(
+            b"TARGET", b"/hooks/abc"
+        ),
+        with_header(b"Content-Encoding: identity", b"Content-Encoding: gzip").replace(
+            b"TARGET", b"/plugins/x/upload"
+        ),
+    ],
+    "a file in a `GET`, `HEAD` or `OPTIONS` request": [
+        with_header(b"Content-Type: image/png").replace(b"POST TARGET", b"GET /plugins/x"),
+        with_header(b"Content-Type: image/png").replace(b"POST TARGET", b"OPTIONS /hooks/abc"),
+        with_header(b"Content-Type: image/png").replace(b"POST", b"GET"),
+        with_header(b"Content-Type: multipart/form-data; boundary=x").replace(b"POST", b"GET"),
     ],
     "no `Host` in HTTP/1.1, or one that is no host": [
         of_host(),

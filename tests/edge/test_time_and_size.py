@@ -202,7 +202,7 @@ async def test_an_idle_connection_ends_with_the_server() -> None:
 
 
 async def until_nobody_listens(running: Running) -> None:
-    with suppress(ConnectionRefusedError):
+    with suppress(ConnectionRefusedError, ConnectionResetError):
         while True:
             await running.connect()
             await asyncio.sleep(0.02)

@@ -149,9 +149,9 @@ def origin() -> Iterator[Origin]:
 @pytest.fixture(scope="module")
 def front(origin: Origin, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("front")
-    with GatewayProcess(
-        origin.url, folder, upstream_timeout="5s", unlisted_uploads="allow"
-    ) as running:
+    # What may be a file is inspected; test_7_unlisted_rest.py has what may not.
+    settings = {"upstream_timeout": "5s", "unlisted_uploads": "allow"}
+    with GatewayProcess(origin.url, folder, **settings) as running:
         yield running
 
 

@@ -412,7 +412,7 @@ ONLY: dict[str, tuple[str, ...]] = {
 
 @pytest.mark.parametrize(
     ("kind", "place"),
-    [(kind, place) for kind in REFUSED for place in ONLY.get(kind, PLACES)],
+    [(kind, place) for kind in REFUSED for place in ONLY.get(kind, (*PLACES, "unlisted"))],
 )
 def test_an_odd_form_is_refused(kind: str, place: str, scene: Scene) -> None:
     error, forms = REFUSED[kind]

@@ -103,7 +103,7 @@ def send(scene: Scene, way: str, name: str, content: bytes) -> Outcome:
 WAYS = ("raw", "files", "brand/image")
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, "unlisted"])
 @pytest.mark.parametrize("kind", REFUSED)
 def test_a_name_that_is_refused(kind: str, way: str, scene: Scene) -> None:
     in_query, in_form, names = REFUSED[kind]

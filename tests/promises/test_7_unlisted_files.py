@@ -31,6 +31,9 @@ FILE = ("Content-Type", "application/octet-stream")
 PICTURE = ("Content-Type", "image/png")
 GZIP = ("Content-Encoding", "gzip")
 CHUNKED = ("Transfer-Encoding", "chunked")
+ADDED = {
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id",
+}  # fmt: skip
 AMBIGUOUS = (400, "gateway.ambiguous_request")
 UNGUARDED = (403, "gateway.unguarded_upload")
 
@@ -98,14 +101,7 @@ def test_a_file_that_may_pass_goes_on_as_it_came(kind: str, method: str, plugin:
     ]
     received = plugin.the_one()
     assert (received.method, received.target, received.body) == (method, target, content)
-    added = {
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-real-ip",
-        "x-request-id",
-    }
-    assert [header for header in received.headers if header[0] not in added] == [
+    assert [header for header in received.headers if header[0] not in ADDED] == [
         ("host", "chat.example"),
         *((name.lower(), value) for name, value in headers),
         ("content-length", str(len(content))),

@@ -15,6 +15,7 @@ from tests.support.wire import Wire, WireResponse
 
 HANDLINGS = ["inspect", "deny", "allow"]
 SAID_BY_THE_GATEWAY = {
+    "expect",  # where a connection was idle for a while
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-proto",
@@ -209,7 +210,7 @@ TEXTS = st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"]), ma
 BODIES = st.one_of(
     st.tuples(st.sampled_from(["application/json", "application/x+json", None]), JSONS),
     st.tuples(st.sampled_from([None, "text/plain", "text/x", URL_ENCODED, "", "?"]), TEXTS),
-).filter(lambda pair: pair[1] and not pair[1].lstrip().startswith((b"%PDF-", b"%!PS", rb"{\rtf")))
+).filter(lambda pair: not pair[1].lstrip().startswith((b"%PDF-", b"%!PS", rb"{\rtf")))
 HEADERS = st.lists(
     st.tuples(
         st.sampled_from(["X-One", "x-one", "Cookie", "Accept", "If-Match", "Content-Language"]),

@@ -81,7 +81,8 @@ def places(stand_in: StandInProcess) -> dict[str, Place]:
     channel = field("channel_id", stand_in.channel_id)
     attachment = Place("/api/v4/files", "files", "a.txt", TEXT, 201, (channel,))
     chunk = Place("/api/v4/uploads/", "data", "a.txt", TEXT, 200)
-    return {"files": attachment, "upload_data": chunk} | {
+    unlisted = Place("/plugins/com.example.wiki/upload", "file", "a.txt", TEXT, 200)
+    return {"files": attachment, "upload_data": chunk, "unlisted": unlisted} | {
         path.rpartition("/v4/")[2]: Place(
             path, "image", case.name, case.content, case.status, case.values
         )
