@@ -247,6 +247,7 @@ class Delivery:
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
             head = await self._receive_head(file, facts, account)
+            await asyncio.sleep(0)  # as in ``receive``
             limit = Limit(self.largest - together.size, self._limit(file).refusal)
             facts.size = await append(spool, head, file.source, limit)
         together.files.append(facts)

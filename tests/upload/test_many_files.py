@@ -1,7 +1,10 @@
 """A form with many files leaves the others their turn."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import pytest
 
 from gateway.accounting import Account
 from gateway.body.spool import SpoolArea
@@ -10,7 +13,7 @@ from gateway.ledger.sqlite import SQLiteLedger
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.selectors import TypeSelector
 from gateway.upload.booking import Booking
-from gateway.upload.delivery import Delivery, IncomingFile
+from gateway.upload.delivery import Delivery, IncomingFile, Together
 from gateway.upload.form import FilePart, Form
 from gateway.upload.receive import Held
 from gateway.upload.request import FileTarget
@@ -33,8 +36,22 @@ def delivery(mattermost: Mattermost, folder: Path) -> Delivery:
     )
 
 
+Receive = Callable[[Delivery, IncomingFile, Held, Together], Awaitable[object]]
+
+
+async def to_wait(receiver: Delivery, file: IncomingFile, held: Held, together: Together) -> object:
+    return await receiver.receive(file, held, 1000, Account())
+
+
+async def into_a_form(
+    receiver: Delivery, file: IncomingFile, held: Held, together: Together
+) -> object:
+    return await receiver.receive_into(receiver.spool(held), file, together, Account())
+
+
+@pytest.mark.parametrize("receive", [to_wait, into_a_form])
 async def test_each_file_of_a_form_that_is_in_hand_leaves_others_their_turn(
-    tmp_path: Path,
+    receive: Receive, tmp_path: Path
 ) -> None:
     turns = 0
 
@@ -49,12 +66,12 @@ async def test_each_file_of_a_form_that_is_in_hand_leaves_others_their_turn(
     mattermost = Mattermost("http://127.0.0.1:1", "", connect_timeout=1, timeout=1)
     receiver = delivery(mattermost, tmp_path)
     task = asyncio.create_task(others())
-    with Held() as held:
+    with Held() as held, Together(Account()) as together:
         for _ in range(FILES):
             part = await form.next_part()
             assert isinstance(part, FilePart)
             file = IncomingFile(FileTarget("", part.filename, ""), part, None, None)
-            await receiver.receive(file, held, 1000, Account())
+            await receive(receiver, file, held, together)
     task.cancel()
     await mattermost.close()
     assert turns >= FILES
