@@ -36,17 +36,17 @@ def delivery(mattermost: Mattermost, folder: Path) -> Delivery:
     )
 
 
-Receive = Callable[[Delivery, IncomingFile, Held, Together], Awaitable[object]]
+Receive = Callable[[Delivery, IncomingFile, Held, Together], Awaitable[None]]
 
 
-async def to_wait(receiver: Delivery, file: IncomingFile, held: Held, together: Together) -> object:
-    return await receiver.receive(file, held, 1000, Account())
+async def to_wait(receiver: Delivery, file: IncomingFile, held: Held, together: Together) -> None:
+    await receiver.receive(file, held, 1000, Account())
 
 
 async def into_a_form(
     receiver: Delivery, file: IncomingFile, held: Held, together: Together
-) -> object:
-    return await receiver.receive_into(receiver.spool(held), file, together, Account())
+) -> None:
+    await receiver.receive_into(receiver.spool(held), file, together, Account())
 
 
 @pytest.mark.parametrize("receive", [to_wait, into_a_form])
