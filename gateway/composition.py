@@ -28,7 +28,7 @@ from gateway.metrics.exposition import Read, exposition
 from gateway.metrics.metrics import Metrics
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
-from gateway.policy.selectors import TypeSelector
+from gateway.policy.selectors import NOTHING, TypeSelector
 from gateway.settings import (
     PREFIX,
     AllSettings,
@@ -66,7 +66,7 @@ def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, 
             problems.append(f"{PREFIX}{name.upper()}={value!r}: {error}")
             return fallback
 
-    nothing = TypeSelector.parse("")
+    nothing = NOTHING
     denied = read("denied_types", TypeSelector.parse, nothing)
     no_extensions: frozenset[str] = frozenset()
     denied_extensions = read("denied_extensions", parse_extensions, no_extensions)

@@ -2,18 +2,33 @@
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from hashlib import blake2b
+from typing import Any
 
 from gateway.policy.agreement import Agreement
-from gateway.policy.selectors import TypeSelector
+from gateway.policy.selectors import EVERYTHING, TypeSelector
 from gateway.policy.traits import Trait
 
-__all__ = ["Agreement", "Policy"]
+__all__ = ["DEFAULT_RULE", "Agreement", "Metadata", "Policy"]
+
+DEFAULT_RULE = "default"
+"""The name of what the settings say, which decides where no other rule does."""
+
+
+class Metadata(StrEnum):
+    """What becomes of what a picture tells beside what it shows."""
+
+    KEEP = "keep"
+    REMOVE = "remove"
+    """Where it can be; what cannot be parsed passes as it is."""
+    REQUIRE = "require"
+    """A picture whose metadata cannot be removed is refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may pass. A type has to be allowed and not denied."""
+    """What may pass. A type has to be allowed and not denied; so has a name."""
 
     max_file_size: int
     """Bytes."""
@@ -22,6 +37,21 @@ class Policy:
     denied_extensions: frozenset[str]
     """Lower case, without the dot: ``exe``, ``tar.gz``."""
     agreement: Agreement
+    name: str = DEFAULT_RULE
+    """Of the rule that says so."""
+    within: TypeSelector = EVERYTHING
+    """What the endpoint takes at all; allowed is only what is in here as well."""
+    allowed_extensions: frozenset[str] | None = None
+    """None allows all, and names without one."""
+    allowed_names: tuple[str, ...] = ("*",)
+    """Globs in small letters (fnmatch), one of which has to match."""
+    denied_names: tuple[str, ...] = ()
+    """Globs in small letters, none of which may match."""
+    scan: bool = False
+    """Whether a malware scanner has to find the file clean."""
+    metadata: Metadata = Metadata.KEEP
+    message: str = ""
+    """What users are told beside the reason why a file may not pass."""
 
     @property
     def looks_closely(self) -> bool:
@@ -32,11 +62,16 @@ class Policy:
     def __post_init__(self) -> None:
         if self.max_file_size < 0:
             raise ValueError(f"a largest size cannot be {self.max_file_size}")
-        for extension in self.denied_extensions:
+        for extension in self.denied_extensions | (self.allowed_extensions or frozenset()):
             if extension != extension.lower() or extension.startswith("."):
                 raise ValueError(f"{extension!r} is not a lower-case ending without its dot")
 
     def fingerprint(self) -> str:
         """The same for equal policies, in whatever process."""
-        document = json.dumps(asdict(self), sort_keys=True, default=sorted)  # sets as lists
+        said = asdict(self, dict_factory=_without_caches)
+        document = json.dumps(said, sort_keys=True, default=sorted)  # sets as lists
         return blake2b(document.encode(), digest_size=16).hexdigest()
+
+
+def _without_caches(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if not name.startswith("_")}

@@ -83,3 +83,7 @@ class TypeSelector:
             or name.partition("/")[0] in self.families
             or not self.traits.isdisjoint(traits_of(content_type))
         )
+
+
+EVERYTHING = TypeSelector(everything=True)
+NOTHING = TypeSelector()

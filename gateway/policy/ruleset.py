@@ -1,0 +1,148 @@
+"""Which rule decides about a file: rules in order, the settings last. No I/O."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, NamedTuple
+
+from gateway.policy.circumstances import Circumstances, Conditions, Question
+from gateway.policy.rules import Agreement, Metadata, Policy
+from gateway.policy.selectors import EVERYTHING, NOTHING, TypeSelector
+
+NO_LIMIT = 2**63 - 1
+"""Bytes; more than any file has."""
+ANYTHING = Policy(NO_LIMIT, EVERYTHING, NOTHING, frozenset(), Agreement.OFF, name="none")
+"""What decides where nothing is enforced."""
+
+
+class Decision(NamedTuple):
+    """By what a file is judged."""
+
+    policy: Policy
+    """What holds."""
+    watched: tuple[Policy, ...] = ()
+    """What would hold if it were enforced: what these would refuse is reported."""
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        return (*self.watched, self.policy)
+
+    @property
+    def looks_closely(self) -> bool:
+        """Whether what hides in pictures, sounds and films matters to any of them."""
+        return any(policy.looks_closely for policy in self.policies)
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a rule says; what is None is as in the settings for the endpoint."""
+
+    max_file_size: int | None = None
+    allowed: TypeSelector | None = None
+    denied: TypeSelector | None = None
+    allowed_extensions: frozenset[str] | None = None
+    denied_extensions: frozenset[str] | None = None
+    allowed_names: tuple[str, ...] | None = None
+    denied_names: tuple[str, ...] | None = None
+    agreement: Agreement | None = None
+    scan: bool | None = None
+    metadata: Metadata | None = None
+    message: str | None = None
+
+    def said(self) -> dict[str, Any]:
+        """What is not None, by its name, which is that of a policy's field."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRule:
+    """A rule of the policy file."""
+
+    name: str
+    conditions: Conditions
+    effects: Effects
+    enforce: bool = True
+    """False only watches: what it would refuse is reported, and the rules behind it decide."""
+
+    def policy(self, endpoint: str, default: Policy, *, widens: bool) -> Policy:
+        """What it says of ``endpoint``, where ``default`` holds otherwise.
+
+        Unless it ``widens``, or names the endpoint, it lets nothing pass there that the endpoint
+        does not take anyway: a rule for documents is none for licences.
+        """
+        policy = replace(default, name=self.name, **self.effects.said())
+        if widens or endpoint in self.conditions.endpoints:
+            return policy
+        size = min(policy.max_file_size, default.max_file_size)
+        return replace(policy, max_file_size=size, within=default.allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """All rules: the first whose conditions hold decides, the settings if there is none."""
+
+    defaults: Mapping[str, Policy]
+    """What the settings say, by endpoint."""
+    widened: frozenset[str] = frozenset()
+    """Endpoints of attachments, where any rule may let more pass than the settings."""
+    rules: Sequence[PolicyRule] = ()
+    enforce: bool = True
+    """False lets everything pass, and reports what would be refused."""
+    _decisions: dict[tuple[str, tuple[int, ...]], Decision] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    @property
+    def questions(self) -> frozenset[Question]:
+        """What the rules need to know of places."""
+        return frozenset[Question]().union(*(rule.conditions.questions() for rule in self.rules))
+
+    def decide(self, circumstances: Circumstances) -> Decision:
+        return self._decision(circumstances.endpoint, self._matching(circumstances))
+
+    def before(self, endpoint: str) -> Decision:
+        """For a file of which it is not known yet where it goes: all that any rule lets pass."""
+        if not self.questions:
+            raise ValueError("the place makes no difference")
+        policies = [
+            self.defaults[endpoint],
+            *(self._policy(rule, endpoint) for rule in self.rules if rule.enforce),
+        ]
+        largest = max(policy.max_file_size for policy in policies) if self.enforce else NO_LIMIT
+        return Decision(replace(ANYTHING, max_file_size=largest))
+
+    def _matching(self, circumstances: Circumstances) -> tuple[int, ...]:
+        """The rules that are watched, and the one that decides, by their places."""
+        matching = []
+        for number, rule in enumerate(self.rules):
+            if rule.conditions.hold(circumstances):
+                matching.append(number)
+                if rule.enforce:
+                    break
+        return tuple(matching)
+
+    def _decision(self, endpoint: str, matching: tuple[int, ...]) -> Decision:
+        decision = self._decisions.get((endpoint, matching))
+        if decision is None:
+            decision = self._decisions[endpoint, matching] = self._made(endpoint, matching)
+        return decision
+
+    def _made(self, endpoint: str, matching: tuple[int, ...]) -> Decision:
+        rules = [self.rules[number] for number in matching]
+        policies = [self._policy(rule, endpoint) for rule in rules]
+        if not rules or not rules[-1].enforce:
+            policies.append(self.defaults[endpoint])
+        if not self.enforce:
+            policies.append(ANYTHING)
+        return Decision(policies[-1], tuple(policies[:-1]))
+
+    def _policy(self, rule: PolicyRule, endpoint: str) -> Policy:
+        default = self.defaults[endpoint]
+        return rule.policy(endpoint, default, widens=endpoint in self.widened)
+
+
+class Rulebook:
+    """The rules in force, for all who ask; others may take their place at any time."""
+
+    def __init__(self, rules: Ruleset) -> None:
+        self.rules = rules
