@@ -1,8 +1,9 @@
 """The account of one request: filled on its way, closed exactly once at the edge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.logs import Log
@@ -18,7 +19,7 @@ CLIENT_CLOSED_REQUEST = 499
 class Stage:
     """The stages of an upload, as indexes into ``STAGES``."""
 
-    IDENTIFY, RECEIVE, INSPECT, RESERVE, FORWARD, SETTLE = range(6)
+    IDENTIFY, RECEIVE, INSPECT, EXAMINE, RESERVE, FORWARD, SETTLE = range(7)
 
 
 class FileAccount(NamedTuple):
@@ -33,6 +34,10 @@ class FileAccount(NamedTuple):
     """Bytes, where known; of a stored file always."""
     promised: str | None = None
     """The type that its name promises, where its content is of another one."""
+    rule: str | None = None
+    """The rule of the policy file that decided."""
+    would_refuse: Mapping[str, str] = MappingProxyType({})
+    """Why rules that are only watched would have refused it, by their names."""
 
 
 @dataclass(slots=True)
@@ -163,6 +168,8 @@ class Accountant:
         for file in account.files:
             stored = file.size if file.outcome is Outcome.ACCEPTED else None
             metrics.file(file.outcome, file.reason, file.group, stored)
+            for rule, reason in file.would_refuse.items():
+                metrics.would_refuse(rule, reason)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
             fields = _fields(account, method, path, client, id_, seconds)
@@ -224,4 +231,10 @@ def _file_fields(file: FileAccount) -> dict[str, object]:
     }
     if file.promised is not None:
         fields["promised"] = file.promised
+    if file.rule is not None:
+        fields["rule"] = file.rule
+    if file.would_refuse:
+        fields["would_refuse"] = [
+            {"rule": rule, "reason": reason} for rule, reason in file.would_refuse.items()
+        ]
     return fields

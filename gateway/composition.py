@@ -17,7 +17,16 @@ from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
-from gateway.endpoints import ATTACHMENTS, ENDPOINTS, FILES, IMPORTS, RULES, Rule
+from gateway.endpoints import (
+    ATTACHMENTS,
+    ENDPOINTS,
+    FILES,
+    IMPORT_SESSIONS,
+    IMPORTS,
+    RULES,
+    UNLISTED,
+    Rule,
+)
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota, parse_quotas
@@ -28,6 +37,7 @@ from gateway.metrics.exposition import Read, exposition
 from gateway.metrics.metrics import Metrics
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
+from gateway.policy.ruleset import PolicyRule, Rulebook, Ruleset
 from gateway.policy.selectors import NOTHING, TypeSelector
 from gateway.settings import (
     PREFIX,
@@ -40,6 +50,9 @@ from gateway.settings import (
 )
 from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
+from gateway.upload.examination import Examiner
+from gateway.upload.reception import Reception
+from gateway.upload.rulings import Rulings
 from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
 from gateway.upload.unlisted import UnlistedUploads
@@ -85,6 +98,17 @@ def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, 
     if problems:
         raise SettingsError(problems)
     return policies, quotas
+
+
+def ruleset_from(policies: Mapping[Rule, Policy], rules: Sequence[PolicyRule]) -> Ruleset:
+    """``rules``, and behind them the policy of each endpoint, by what rules call it."""
+    rows = {row.name: row.rule for row in ENDPOINTS if row.rule is not None}
+    rows |= {UNLISTED: ATTACHMENTS, IMPORT_SESSIONS: IMPORTS}
+    return Ruleset(
+        {name: policies[rule] for name, rule in rows.items()},
+        frozenset(name for name, rule in rows.items() if rule is ATTACHMENTS),
+        rules,
+    )
 
 
 def tls_from(settings: Settings) -> ssl.SSLContext | None:
@@ -150,7 +174,8 @@ class Parts:
         """Raises SettingsError."""
         self.settings = settings
         self.log = log
-        self.policies, self.quotas = rules_from(settings)
+        policies, self.quotas = rules_from(settings)
+        self.rulebook = Rulebook(ruleset_from(policies, ()))
         self.mattermost = Mattermost(
             settings.upstream_origin,
             settings.subpath,
@@ -189,9 +214,31 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         )
 
     sessions = sessions_of(mattermost.me)
-    looks_closely = any(policy.looks_closely for policy in parts.policies.values())
-    detector = Detector(looks_closely=looks_closely)
-    deliveries = _deliveries(parts, detector, spools, metrics.exchange)
+    detector = Detector()
+    rulings = Rulings(parts.rulebook)
+
+    def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
+        return Delivery(
+            endpoint=endpoint,
+            mattermost=mattermost,
+            rulings=rulings,
+            reception=Reception(detector=detector, examiner=Examiner(), spools=spools),
+            booking=Booking(quotas, parts.ledger),
+            count_exchange=metrics.exchange,
+        )
+
+    deliveries = {
+        row.name: delivery(row.name, parts.quotas if row.counts else ())
+        for row in ENDPOINTS
+        if row.rule is not None
+    }
+    strangers_spools = spools.share(settings.spool_limit // _STRANGERS_PART)
+    unlisted_uploads = UnlistedUploads(
+        sessions=sessions,
+        known=delivery(UNLISTED, parts.quotas),
+        strangers=delivery(UNLISTED, (), strangers_spools),
+        api_path=f"{settings.subpath}/api/".encode(),
+    )
     whole_forms = WholeForms(
         sessions=sessions,
         servers=sessions_of(mattermost.server) if settings.remote_cluster == "on" else None,
@@ -201,8 +248,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         sessions=sessions,
         mattermost=mattermost,
         detector=detector,
-        attachments=parts.policies[ATTACHMENTS],
-        imports=parts.policies[IMPORTS],
+        rulings=rulings,
         booking=Booking(parts.quotas, parts.ledger),
         ledger=parts.ledger,
         ttl=settings.upload_session_ttl,
@@ -215,7 +261,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         upload_sessions=upload_sessions,
         unlisted=Unlisted(
             Passthrough(mattermost),
-            _unlisted_uploads(parts, sessions, detector, spools, metrics.exchange),
+            unlisted_uploads,
             settings.unlisted_uploads,
             subpath=settings.subpath,
         ),
@@ -226,49 +272,6 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         serve_rest=settings.mode == "proxy",
     )
     return app, spools
-
-
-def _deliveries(
-    parts: Parts, detector: Detector, spools: SpoolArea, count_exchange: Callable[[str], None]
-) -> dict[str, Delivery]:
-    """One for each row of the guard table that takes files, by its name."""
-    return {
-        row.name: Delivery(
-            mattermost=parts.mattermost,
-            detector=detector,
-            policy=parts.policies[row.rule],
-            booking=Booking(parts.quotas if row.counts else (), parts.ledger),
-            spools=spools,
-            count_exchange=count_exchange,
-        )
-        for row in ENDPOINTS
-        if row.rule is not None
-    }
-
-
-def _unlisted_uploads(
-    parts: Parts,
-    sessions: Sessions,
-    detector: Detector,
-    spools: SpoolArea,
-    count_exchange: Callable[[str], None],
-) -> UnlistedUploads:
-    def delivery(quotas: Sequence[Quota], spools: SpoolArea) -> Delivery:
-        return Delivery(
-            mattermost=parts.mattermost,
-            detector=detector,
-            policy=parts.policies[ATTACHMENTS],
-            booking=Booking(quotas, parts.ledger),
-            spools=spools,
-            count_exchange=count_exchange,
-        )
-
-    return UnlistedUploads(
-        sessions=sessions,
-        known=delivery(parts.quotas, spools),
-        strangers=delivery((), spools.share(parts.settings.spool_limit // _STRANGERS_PART)),
-        api_path=f"{parts.settings.subpath}/api/".encode(),
-    )
 
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:

@@ -130,6 +130,8 @@ ENDPOINTS = (
 FILES = ENDPOINTS[0]
 UNLISTED = "unlisted"
 """The name of requests with a file whose address is in no row."""
+IMPORT_SESSIONS = "imports"
+"""What rules call upload sessions of type import."""
 CARRY_NO_FILE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods that take no file anywhere; at a row's address they pass."""
 

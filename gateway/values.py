@@ -57,6 +57,7 @@ class UploadSession:
     user_id: str
     is_import: bool
     """A server's import; else an attachment."""
+    channel_id: str
     name: str
     size: int
     """Of the whole file."""

@@ -69,24 +69,22 @@ _SCRIPTS = frozenset(
 class Detector:
     """Knows what is common and what is dangerous, and asks libmagic about the rest."""
 
-    def __init__(self, *, looks_closely: bool = False) -> None:
-        """With ``looks_closely`` pictures, sounds and films are searched for what hides in them;
-        this costs more than all else that is done for a picture.
-        """
+    def __init__(self) -> None:
         self._libmagic = LibMagic()
-        self._looks_closely = looks_closely
 
-    def detect(self, head: bytes) -> str:
+    def detect(self, head: bytes, *, closely: bool = False) -> str:
         """The content of a file that begins with ``head``: HEAD_SIZE bytes, or all it has.
 
         As gateway.content writes it. More is not looked at. ``UNKNOWN`` where nobody can tell.
-        Never raises, and takes some milliseconds at most.
+        Never raises, and takes some milliseconds at most. Looked at ``closely``, pictures, sounds
+        and films are searched for what hides in them; this costs more than all else that is done
+        for a picture.
         """
         if not head:
             return EMPTY
         head = head[:HEAD_SIZE]
         found = picture(head) or program(head) or self._detect_other(head)
-        if self._looks_closely and found.startswith(_SHOWN_OR_PLAYED):
+        if closely and found.startswith(_SHOWN_OR_PLAYED):
             return _looked_at_closely(head, found)
         return found
 

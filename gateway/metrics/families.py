@@ -11,7 +11,7 @@ SECONDS = (
 BYTES = (*(float(2**power) for power in range(10, 34, 2)), 10.0 * 2**30)
 """Buckets from 1 KiB to 10 GiB."""
 
-STAGES = ("identify", "receive", "inspect", "reserve", "forward", "settle")
+STAGES = ("identify", "receive", "inspect", "examine", "reserve", "forward", "settle")
 """Of an upload, in their order."""
 
 PREFIX = "upload_gateway_"
@@ -65,6 +65,12 @@ FILES = Family(
     "Files by how they ended, why, and the group of their content.",
     ("outcome", "reason", "group"),
 )
+WOULD_REFUSE = Family(
+    f"{PREFIX}would_refuse",
+    "counter",
+    "Files that a rule would have refused if it were enforced, by rule and reason.",
+    ("rule", "reason"),
+)
 STORED_FILE_BYTES = Family(
     f"{PREFIX}stored_file_size_bytes",
     "histogram",
@@ -100,6 +106,7 @@ ALL = (
     REQUEST_SECONDS,
     STAGE_SECONDS,
     FILES,
+    WOULD_REFUSE,
     STORED_FILE_BYTES,
     RECEIVED_BYTES,
     STORED_BYTES,

@@ -55,6 +55,7 @@ class Metrics:
         self._ends: dict[tuple[str, str, int, str, str], tuple[int, int]] = {}
         """Of REQUESTS and REQUEST_SECONDS, so that a request costs one look-up."""
         self._files = Counter(cells, families.FILES)
+        self._would_refuse = Counter(cells, families.WOULD_REFUSE)
         self._stored_file_bytes = Histogram(cells, families.STORED_FILE_BYTES)
         self._exchanges = Counter(cells, families.UPSTREAM_EXCHANGES)
         self._sessions = Counter(cells, families.SESSION_LOOKUPS)
@@ -125,6 +126,9 @@ class Metrics:
         if stored is not None:
             self._stored_file_bytes.observe((), stored)
             self._values[self._stored_bytes] += stored
+
+    def would_refuse(self, rule: str, reason: str) -> None:
+        self._would_refuse.add((rule, reason))
 
     def exchange(self, result: str) -> None:
         self._exchanges.add((result,))

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.policy.circumstances import Circumstances, Conditions, Question
 from gateway.policy.rules import Agreement, Metadata, Policy
@@ -14,22 +14,26 @@ ANYTHING = Policy(NO_LIMIT, EVERYTHING, NOTHING, frozenset(), Agreement.OFF, nam
 """What decides where nothing is enforced."""
 
 
-class Decision(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """By what a file is judged."""
 
     policy: Policy
     """What holds."""
     watched: tuple[Policy, ...] = ()
     """What would hold if it were enforced: what these would refuse is reported."""
+    policies: tuple[Policy, ...] = field(init=False)
+    looks_closely: bool = field(init=False)
+    """Whether what hides in pictures, sounds and films matters to any of them."""
+    smallest_limit: int = field(init=False)
+    """Bytes of a file that is too large for none of them."""
 
-    @property
-    def policies(self) -> tuple[Policy, ...]:
-        return (*self.watched, self.policy)
-
-    @property
-    def looks_closely(self) -> bool:
-        """Whether what hides in pictures, sounds and films matters to any of them."""
-        return any(policy.looks_closely for policy in self.policies)
+    def __post_init__(self) -> None:
+        policies = (*self.watched, self.policy)
+        closely = any(policy.looks_closely for policy in policies)
+        object.__setattr__(self, "policies", policies)
+        object.__setattr__(self, "looks_closely", closely)
+        object.__setattr__(self, "smallest_limit", min(p.max_file_size for p in policies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,10 @@ class Ruleset:
 
     def decide(self, circumstances: Circumstances) -> Decision:
         return self._decision(circumstances.endpoint, self._matching(circumstances))
+
+    def default(self, endpoint: str) -> Decision:
+        """For any file, where there are no rules."""
+        return self._decision(endpoint, ())
 
     def before(self, endpoint: str) -> Decision:
         """For a file of which it is not known yet where it goes: all that any rule lets pass."""

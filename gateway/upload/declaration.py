@@ -37,6 +37,7 @@ class Declaration(NamedTuple):
     size: int
     """Bytes."""
     is_import: bool
+    channel_id: str
     document: bytes
     """What Mattermost is told."""
 
@@ -86,7 +87,8 @@ def _declaration(document: bytes) -> Declaration:
         raise Refused(invalid_session_size())
     name = stored_name(name)
     fields |= {"type": kind, "filename": name, "file_size": size}
-    return Declaration(name, size, kind == "import", _encode(fields).encode())
+    channel_id = str(fields.get("channel_id", ""))
+    return Declaration(name, size, kind == "import", channel_id, _encode(fields).encode())
 
 
 def _object(document: bytes) -> dict[str, object]:

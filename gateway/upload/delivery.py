@@ -1,24 +1,21 @@
 """One file on its way: received, inspected, judged, reserved, forwarded, settled."""
 
-import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from types import TracebackType
-from typing import NamedTuple, Self
 from urllib.parse import quote
 
 from gateway.accounting import Account, Stage
-from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
-from gateway.inspection.detector import HEAD_SIZE, Detector
+from gateway.body.spool import Spool
 from gateway.ledger.quotas import QuotaExceeded, Reservation
-from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
-from gateway.policy.rules import Policy
+from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import FORM_ROOM
-from gateway.upload.receive import Held, Limit, append, fill, read_head, spooled
+from gateway.upload.incoming import IncomingFile, Ready, Together, WaitingFile
+from gateway.upload.judging import Judge
+from gateway.upload.receive import Held, Limit
+from gateway.upload.reception import Reception, whole
 from gateway.upload.request import (
     Answer,
     Caller,
@@ -26,92 +23,17 @@ from gateway.upload.request import (
     Onward,
     Passage,
     RowTarget,
-    Source,
+    Sender,
 )
+from gateway.upload.rulings import Rulings
 from gateway.upload.transfer import Transfer
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost
-from gateway.values import CredentialKind, Outcome
+from gateway.values import CredentialKind
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 """What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
-
-
-class IncomingFile(NamedTuple):
-    """A file about to be received."""
-
-    target: FileTarget | RowTarget
-    source: Source
-    size: int | None
-    """Bytes, where the request tells exactly."""
-    bound: int | None
-    """Bytes that it cannot exceed, as the rest of the body tells; None if nothing does."""
-    declared: str | None = None
-    """The type that the client says it has."""
-
-
-class _Ready(NamedTuple):
-    """A file that could be sent now."""
-
-    content: Content
-    size: int | None
-    """Bytes, if known by now; otherwise ``source`` tells in the end."""
-    at_most: int
-    """Bytes to reserve."""
-    source: Source | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingFile:
-    """A file that was received, inspected and judged, and waits for the rest of its form."""
-
-    file: IncomingFile
-    ready: _Ready
-    facts: Facts
-    in_memory: int
-    """Bytes."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.ready.at_most
-
-    async def read(self) -> bytes:
-        """The next piece of the content, empty at its end. Raises Refused."""
-        return await self.ready.content.rest() if self.ready.content.rest else b""
-
-
-class Together:
-    """Files of one form, which share its fate: at the end each is put into the account."""
-
-    __slots__ = ("_account", "files")
-
-    def __init__(self, account: Account) -> None:
-        self._account = account
-        self.files: list[Facts] = []
-
-    @property
-    def size(self) -> int:
-        """Bytes of all."""
-        return sum(file.size or 0 for file in self.files)
-
-    def end(self, outcome: Outcome, reason: str) -> None:
-        for file in self.files:
-            file.outcome, file.reason = outcome, reason
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for file in self.files:
-            accounted = Accounted(file, self._account, closing=True)
-            accounted.__exit__(kind, error, traceback)
 
 
 class Delivery:
@@ -120,24 +42,28 @@ class Delivery:
     def __init__(
         self,
         *,
+        endpoint: str,
         mattermost: Mattermost,
-        detector: Detector,
-        policy: Policy,
+        rulings: Rulings,
+        reception: Reception,
         booking: Booking,
-        spools: SpoolArea,
         count_exchange: Callable[[str], None],
     ) -> None:
+        """``endpoint`` is what rules call it."""
+        self._endpoint = endpoint
         self._mattermost = mattermost
-        self._detector = detector
-        self._policy = policy
+        self._rulings = rulings
+        self._reception = reception
         self._booking = booking
-        self._spools = spools
         self._count_exchange = count_exchange
 
-    @property
-    def largest(self) -> int:
-        """Bytes of the largest file that may pass."""
-        return self._policy.max_file_size
+    async def decide(self, sender: Sender, target: FileTarget | RowTarget) -> Decision:
+        """By what a file is judged. Raises Refused and UpstreamError."""
+        return await self._rulings.decide(self._endpoint, sender, target)
+
+    def decide_later(self, sender: Sender) -> Decision | None:
+        """For files of which it is not known yet where they go; None if that is no matter."""
+        return self._rulings.before(self._endpoint, sender)
 
     async def deliver(self, caller: Caller, file: IncomingFile, account: Account) -> Answer:
         """Mattermost's answer to ``file``, whose outcome is added to ``account``.
@@ -146,14 +72,15 @@ class Delivery:
         """
         facts = Facts(file.target.name, file.size)
         with Accounted(facts, account, closing=True), Held() as held:
-            head = await self._receive_head(file, facts, account)
-            ready = await self._make_ready(file, head, held)
+            judge = Judge(await self.decide(caller.sender, file.target), facts)
+            head = await self._reception.read_head(file, judge, account)
+            ready = await self._reception.make_ready(file, head, judge, held, account)
             user_id = caller.identity.user_id
             ready, reservation = await self._reserve(user_id, file, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
-        self, file: IncomingFile, held: Held, memory: int, account: Account
+        self, file: IncomingFile, decision: Decision, held: Held, memory: int, account: Account
     ) -> WaitingFile:
         """Receive ``file`` whole, keeping ``memory`` bytes at most off the disk, until ``held``
         is closed.
@@ -162,27 +89,27 @@ class Delivery:
         """
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
-            head = await self._receive_head(file, facts, account)
-            # Others get their turn: inspection takes milliseconds, and a form may have many files.
-            await asyncio.sleep(0)
-            ready, spool = await self._spool(file, head, self._limit(file), held, memory)
-            facts.size = ready.size
-            return WaitingFile(file, ready, facts, spool.in_memory)
+            judge = Judge(decision, facts)
+            return await self._reception.receive_all(file, judge, held, memory, account)
 
     async def deliver_waiting(
         self,
         caller: Caller,
         target: FileTarget,
         waiting: WaitingFile,
+        decision: Decision | None,
         held: Held,
         account: Account,
     ) -> Answer:
-        """Mattermost's answer to a file that was received before. Raises as ``deliver`` does."""
+        """Mattermost's answer to a file that was received before; ``decision`` is by what it is
+        judged, if that has not been done yet. Raises as ``deliver`` does."""
         with Accounted(waiting.facts, account, closing=True):
+            if decision is not None:
+                judge = Judge(decision, waiting.facts)
+                await self._reception.judge_anew(waiting, judge, held, account)
+            ready = whole(waiting.spool)
             user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(
-                user_id, waiting.file, waiting.ready, held, account
-            )
+            ready, reservation = await self._reserve(user_id, waiting.file, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -198,26 +125,32 @@ class Delivery:
 
         ``form`` stands for all of them. Raises as ``deliver`` does.
         """
-        whole = Facts(form.target.name, together.size)
-        ready = _Ready(content, together.size, together.size)
+        facts = Facts(form.target.name, together.size)
+        ready = Ready(content, together.size, together.size)
         user_id = caller.identity.user_id
         ready, reservation = await self._reserve(user_id, form, ready, held, account)
-        answer = await self._forward(caller, form.target, ready, reservation, whole, account)
-        together.end(whole.outcome, whole.reason)
+        answer = await self._forward(caller, form.target, ready, reservation, facts, account)
+        together.end(facts.outcome, facts.reason)
         return answer
 
     def judge_form(
-        self, name: str, length: int | None, account: Account, room: int = FORM_ROOM
+        self,
+        decision: Decision,
+        name: str,
+        length: int | None,
+        account: Account,
+        room: int = FORM_ROOM,
     ) -> None:
         """Raises Refused if the file, for now called ``name``, in a form of ``length`` bytes,
         of which ``room`` are not the file's, is too large for certain."""
-        limit = self._policy.max_file_size
+        limit = decision.policy.max_file_size
         if length is not None and length > limit + room:
-            with Accounted(Facts(name, None), account, closing=False):
-                raise Refused(file_too_large(name, None, limit))
+            facts = Facts(name, None)
+            with Accounted(facts, account, closing=False):
+                raise Refused(Judge(decision, facts).worded(file_too_large(name, None, limit)))
 
     async def relay(
-        self, user_id: str, file: IncomingFile, onward: Onward, account: Account
+        self, sender: Sender, file: IncomingFile, onward: Onward, account: Account
     ) -> None:
         """Let the request, whose body is ``file``, go ``onward``, and account for the file.
 
@@ -225,20 +158,26 @@ class Delivery:
         """
         facts = Facts(file.target.name, file.size)
         with Accounted(facts, account, closing=True), Held() as held:
-            head = await self._receive_head(file, facts, account)
-            ready = await self._make_ready(file, head, held)
+            judge = Judge(await self.decide(sender, file.target), facts)
+            head = await self._reception.read_head(file, judge, account)
+            ready = await self._reception.make_ready(file, head, judge, held, account)
             facts.size = ready.size
-            ready, reservation = await self._reserve(user_id, file, ready, held, account)
+            ready, reservation = await self._reserve(sender.user_id, file, ready, held, account)
             passage = Passage(ready.content)
             await self._pass(passage, ready.at_most, reservation, onward, account)
             facts.outcome, facts.reason = judged_by_mattermost(passage.status)
 
     def spool(self, held: Held) -> Spool:
         """An empty one, until ``held`` is closed."""
-        return held.add(Spool(self._spools))
+        return self._reception.spool(held)
 
     async def receive_into(
-        self, spool: Spool, file: IncomingFile, together: Together, account: Account
+        self,
+        spool: Spool,
+        file: IncomingFile,
+        decision: Decision,
+        together: Together,
+        account: Account,
     ) -> None:
         """Receive and judge ``file``, which belongs to those that are ``together``.
 
@@ -246,15 +185,14 @@ class Delivery:
         """
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
-            head = await self._receive_head(file, facts, account)
-            await asyncio.sleep(0)  # as in ``receive``
-            limit = Limit(self.largest - together.size, self._limit(file).refusal)
-            facts.size = await append(spool, head, file.source, limit)
+            most = decision.policy.max_file_size - together.size
+            judge = Judge(decision, facts)
+            await self._reception.receive_into(spool, file, judge, most, account)
         together.files.append(facts)
 
     async def relay_form(
         self,
-        user_id: str,
+        sender: Sender,
         form: IncomingFile,
         passage: Passage,
         together: Together,
@@ -268,71 +206,19 @@ class Delivery:
         """
         reservation = None
         if together.files:
-            ready = _Ready(passage.content, together.size, together.size)
-            _, reservation = await self._reserve(user_id, form, ready, held, account)
+            ready = Ready(passage.content, together.size, together.size)
+            _, reservation = await self._reserve(sender.user_id, form, ready, held, account)
         await self._pass(passage, together.size, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
-
-    async def _receive_head(self, file: IncomingFile, facts: Facts, account: Account) -> bytes:
-        self._judge_declaration(file.target.name, file.size)
-        account.enter(Stage.RECEIVE)
-        head = await read_head(file.source)
-        account.enter(Stage.INSPECT)
-        facts.content_type = self._detector.detect(head[:HEAD_SIZE])
-        name, content_type = file.target.name, facts.content_type
-        facts.promised = unkept_promise(self._policy, name, content_type)
-        refusal = judge_content(self._policy, name, content_type, file.declared)
-        if refusal is not None:
-            raise Refused(refusal)
-        account.enter(Stage.RECEIVE)
-        return head
-
-    def _judge_declaration(self, name: str, size: int | None) -> None:
-        refusal = judge_declaration(self._policy, name, size)
-        if refusal is not None:
-            raise Refused(refusal)
-
-    def _limit(self, file: IncomingFile) -> Limit:
-        limit = self._policy.max_file_size
-        return Limit(limit, file_too_large(file.target.name, None, limit))
-
-    async def _make_ready(self, file: IncomingFile, head: bytes, held: Held) -> _Ready:
-        """Nothing is sent before it is certain that the file is not too large."""
-        if file.source.ended:
-            if file.size is None:
-                self._judge_declaration(file.target.name, len(head))
-            return _whole(head)
-        if file.size is not None:
-            source = file.source
-            rest = Content(head, source.read_on, file.size, source.pour, source.check)
-            return _Ready(rest, file.size, file.size)
-        if file.bound is not None and file.bound <= self._policy.max_file_size:
-            rest = Content(head, file.source.read_on, None, None, file.source.check)
-            return _Ready(rest, None, file.bound, file.source)
-        ready, _ = await self._spool(file, head, self._limit(file), held)
-        return ready
-
-    async def _spool(
-        self,
-        file: IncomingFile,
-        head: bytes,
-        limit: Limit,
-        held: Held,
-        memory: int = BLOCK_BYTES,
-    ) -> tuple[_Ready, Spool]:
-        """Receive the whole file before anything else. Raises Refused past ``limit``."""
-        spool = held.add(Spool(self._spools, memory_bytes=memory))
-        await fill(spool, head, file.source, limit)
-        return _Ready(spooled(spool), spool.size, spool.size), spool
 
     async def _reserve(
         self,
         user_id: str,
         file: IncomingFile,
-        ready: _Ready,
+        ready: Ready,
         held: Held,
         account: Account,
-    ) -> tuple[_Ready, Reservation | None]:
+    ) -> tuple[Ready, Reservation | None]:
         if not self._booking.quotas:
             return ready, None
         account.enter(Stage.RESERVE)
@@ -344,14 +230,14 @@ class Delivery:
                 raise Refused(refusal) from exceeded
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
-        ready, _ = await self._spool(file, ready.content.first, limit, held)
+        ready = await self._reception.receive_rest(file, ready, limit, held)
         return await self._reserve(user_id, file, ready, held, account)
 
     async def _forward(
         self,
         caller: Caller,
         target: FileTarget | RowTarget,
-        ready: _Ready,
+        ready: Ready,
         reservation: Reservation | None,
         facts: Facts,
         account: Account,
@@ -369,7 +255,7 @@ class Delivery:
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             return answer
         finally:
-            size = ready.size if ready.source is None else ready.source.received
+            size = ready.size if ready.sent is None else ready.sent()
             facts.size = size
             if reservation is not None:
                 account.enter(Stage.SETTLE)
@@ -410,9 +296,3 @@ class Delivery:
 
 def _quoted(value: str) -> str:
     return value if _UNRESERVED.fullmatch(value) else quote(value, safe="")
-
-
-def _whole(content: bytes) -> _Ready:
-    # An empty raw body with its length is refused by Mattermost; an empty file is not.
-    size = len(content)
-    return _Ready(Content(content, None, size or None), size, size)

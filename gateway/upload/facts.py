@@ -1,11 +1,12 @@
 """What becomes known of a file, for its account."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from gateway.accounting import Account, FileAccount
 from gateway.inspection.detector import UNKNOWN
 from gateway.policy.groups import group_of
+from gateway.policy.rules import DEFAULT_RULE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import ClientGone
 from gateway.upstream.connection import UpstreamError
@@ -22,6 +23,10 @@ class Facts:
     promised: str | None = None
     outcome: Outcome = Outcome.FAILED
     reason: str = "internal_error"
+    rule: str = DEFAULT_RULE
+    """The rule that decided."""
+    would_refuse: dict[str, str] = field(default_factory=dict)
+    """Reasons, by the names of rules that are only watched."""
 
     def account(self) -> FileAccount:
         group = group_of(self.content_type)
@@ -33,6 +38,8 @@ class Facts:
             self.reason,
             self.size,
             self.promised,
+            None if self.rule == DEFAULT_RULE else self.rule,
+            self.would_refuse,
         )
 
 

@@ -1,11 +1,12 @@
 """Who is calling, and what Mattermost is to be told of them."""
 
 from gateway.identity.sessions import Sessions
+from gateway.policy.circumstances import IdentityKind
 from gateway.refusals import Refused, session_expired
-from gateway.upload.request import Caller, UploadRequest
+from gateway.upload.request import Caller, Sender, UploadRequest
 from gateway.upstream.exchange import header_lines
 from gateway.upstream.mattermost import credential_headers
-from gateway.values import Credential
+from gateway.values import Credential, CredentialKind, Identity
 
 ANY_FILE = b"application/octet-stream"
 
@@ -15,7 +16,18 @@ async def identify(sessions: Sessions, request: UploadRequest) -> Caller:
     identity = await sessions.identify(request.credential, request.forwarded)
     if request.credential is None or not request.csrf_passes:
         raise Refused(session_expired())
-    return Caller(identity, request.credential, head(request, request.credential, ANY_FILE))
+    sender = sender_of(request, identity)
+    return Caller(identity, request.credential, head(request, request.credential, ANY_FILE), sender)
+
+
+def sender_of(request: UploadRequest, identity: Identity | None) -> Sender:
+    """Whoever sends ``request``, of whom Mattermost says that it is ``identity``."""
+    credential = request.credential
+    if identity is None or credential is None:
+        return Sender(None, IdentityKind.STRANGER)
+    server = credential.kind is CredentialKind.SERVER
+    kind = IdentityKind.SERVER if server else IdentityKind.SESSION
+    return Sender(identity, kind, credential, request.forwarded)
 
 
 def head(request: UploadRequest, credential: Credential, content_type: bytes) -> bytes:

@@ -8,7 +8,7 @@ from gateway.inspection.detector import HEAD_SIZE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import Source
 from gateway.upstream.connection import Connection
-from gateway.upstream.exchange import Content
+from gateway.upstream.exchange import Content, Read
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,8 @@ async def append(spool: Spool, head: bytes, source: Source, limit: Limit) -> int
     return size
 
 
-def spooled(spool: Spool) -> Content:
-    """The content of a filled spool, as a request's body."""
-    if not spool.size:
-        return Content(b"", None, None)
+def reading(spool: Spool) -> Read:
+    """Reads a filled spool from its beginning, piece by piece; empty bytes at its end."""
     offset = 0
 
     async def read() -> bytes:
@@ -126,4 +124,11 @@ def spooled(spool: Spool) -> Content:
         offset += len(chunk)
         return chunk
 
-    return Content(b"", read, spool.size)
+    return read
+
+
+def spooled(spool: Spool) -> Content:
+    """The content of a filled spool, as a request's body."""
+    if not spool.size:
+        return Content(b"", None, None)
+    return Content(b"", reading(spool), spool.size)

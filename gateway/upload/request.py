@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from gateway.policy.circumstances import IdentityKind
 from gateway.upstream.connection import Connection
 from gateway.upstream.exchange import Content
 from gateway.values import Credential, Identity
@@ -90,6 +91,21 @@ class UploadRequest(NamedTuple):
     body: Source
 
 
+class Sender(NamedTuple):
+    """Whoever sends a file, as far as that is known."""
+
+    identity: Identity | None
+    kind: IdentityKind
+    credential: Credential | None = None
+    forwarded: RawHeaders = []  # noqa: RUF012 - nobody changes it
+    """Headers that go along with what Mattermost is asked in their name."""
+
+    @property
+    def user_id(self) -> str:
+        """Whose quota it is; empty if nobody's."""
+        return self.identity.user_id if self.identity else ""
+
+
 class Caller(NamedTuple):
     """Somebody whom Mattermost knows, and how to speak to it in their name."""
 
@@ -97,6 +113,7 @@ class Caller(NamedTuple):
     credential: Credential
     head: bytes
     """The header lines of each of their uploads, but for framing."""
+    sender: Sender
 
 
 class Answer(NamedTuple):
@@ -120,3 +137,5 @@ class RowTarget(NamedTuple):
 
     name: str
     request_target: bytes
+    team_id: str = ""
+    """Of the team that the address is about."""

@@ -20,12 +20,13 @@ from typing import NamedTuple
 from gateway.accounting import Account, Stage
 from gateway.body.content_type import form_boundary
 from gateway.body.spool import Spool, SpoolArea
+from gateway.endpoints import IMPORT_SESSIONS
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation
 from gateway.ledger.sqlite import SQLiteLedger
 from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
-from gateway.policy.rules import Policy
+from gateway.policy.ruleset import Decision
 from gateway.refusals import (
     Refusal,
     Refused,
@@ -44,15 +45,19 @@ from gateway.upload.describe import parse_query
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import Form, Truncated
 from gateway.upload.identify import head, identify
+from gateway.upload.judging import Judge, Question
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
 from gateway.upload.record import SessionRecord
-from gateway.upload.request import Answer, Caller, Source, UploadRequest
+from gateway.upload.request import Answer, Caller, FileTarget, Source, UploadRequest
+from gateway.upload.rulings import Rulings
 from gateway.upload.transfer import Transfer
 from gateway.upstream.connection import Broken
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost, credential_query, read_upload_session
 from gateway.values import UploadSession
 
+_ATTACHMENT_SESSIONS = "uploads"
+"""What rules call the others, whichever of their requests it is about."""
 LEAST_FIRST_CHUNK = 5 * 1024 * 1024
 """Bytes of a first chunk that is not the whole file; Mattermost throws smaller ones away."""
 
@@ -80,8 +85,7 @@ class UploadSessions:
         sessions: Sessions,
         mattermost: Mattermost,
         detector: Detector,
-        attachments: Policy,
-        imports: Policy,
+        rulings: Rulings,
         booking: Booking,
         ledger: SQLiteLedger,
         ttl: float,
@@ -92,8 +96,7 @@ class UploadSessions:
         self._sessions = sessions
         self._mattermost = mattermost
         self._detector = detector
-        self._policies = {False: attachments, True: imports}
-        self._fingerprints = {kind: p.fingerprint() for kind, p in self._policies.items()}
+        self._rulings = rulings
         self._booking = booking
         self._ledger = ledger
         self._ttl = ttl
@@ -110,10 +113,9 @@ class UploadSessions:
         declaration = await read_declaration(request.body, request.content_length)
         facts = Facts(declaration.name, declaration.size)
         with Accounted(facts, account, closing=False):
-            policy = self._policies[declaration.is_import]
-            refusal = judge_declaration(policy, declaration.name, declaration.size)
-            if refusal is not None:
-                raise Refused(refusal)
+            decision = await self._decide(caller, declaration)
+            name, size = declaration.name, declaration.size
+            Judge(decision, facts).ask(lambda policy: judge_declaration(policy, name, size))
             reservation = await self._reserve(caller, declaration, account)
             answer = await self._announce(caller, request, declaration, reservation, account)
         if answer.status >= 300:
@@ -121,6 +123,11 @@ class UploadSessions:
             account.files.append(facts.account())
         self._heed(caller, answer.status)
         return answer
+
+    async def _decide(self, caller: Caller, session: Declaration | UploadSession) -> Decision:
+        endpoint = IMPORT_SESSIONS if session.is_import else _ATTACHMENT_SESSIONS
+        target = FileTarget(session.channel_id, "", "")
+        return await self._rulings.decide(endpoint, caller.sender, target)
 
     async def _reserve(
         self, caller: Caller, declaration: Declaration, account: Account
@@ -183,17 +190,20 @@ class UploadSessions:
             note, record = await self._recorded(session, caller)
             try:
                 chunk = await self._describe(request, session)
+                decision = await self._decide(caller, session)
                 if session.offset == 0:
-                    first, record = await self._judge(chunk, session, note, record, account)
+                    first, record = await self._judge(
+                        chunk, session, decision, note, record, account
+                    )
                 else:
                     first = b""
-                    self._check_verdict(session, record)
+                    _check_verdict(session, decision, record)
                 ready = await self._make_ready(chunk, first, session, held)
             except Truncated:
                 raise Refused(unreadable_chunk_form()) from None
             if not await self._keep(session, record, note):
                 raise Refused(concurrent_chunks())
-            answer = await self._forward(caller, session, record, ready, account)
+            answer = await self._forward(caller, session, decision, record, ready, account)
         self._heed(caller, answer.status)
         return answer
 
@@ -242,28 +252,29 @@ class UploadSessions:
         self,
         chunk: _Chunk,
         session: UploadSession,
+        decision: Decision,
         note: str,
         record: SessionRecord,
         account: Account,
     ) -> tuple[bytes, SessionRecord]:
         """The file's head, and the record with the verdict on it. Raises Refused."""
-        policy = self._policies[session.is_import]
         first = await read_head(chunk.source)
         if chunk.source.ended:
             _check_size(len(first), session)
         account.enter(Stage.INSPECT)
-        content_type = self._detector.detect(first[:HEAD_SIZE])
-        refusal = judge_declaration(policy, session.name, session.size) or judge_content(
-            policy, session.name, content_type
-        )
-        if refusal is not None:
-            with Accounted(self._facts(record, content_type), account, closing=False):
+        closely = decision.looks_closely
+        content_type = self._detector.detect(first[:HEAD_SIZE], closely=closely)
+        facts = _facts(decision, record, content_type)
+        with Accounted(facts, account, closing=False):
+            try:
+                for question in _questions(facts):
+                    Judge(decision, facts).ask(question)
+            except Refused:
                 await self._give_up(session, replace(record, policy=""), note, record)
-                raise Refused(refusal)
+                raise
         account.enter(Stage.RECEIVE)
-        judged = replace(
-            record, content_type=content_type, policy=self._fingerprints[session.is_import]
-        )
+        policy = decision.policy.fingerprint()
+        judged = replace(record, content_type=content_type, policy=policy)
         if record.policy is not None and record != judged:
             raise Refused(upload_session_unverified())
         return first, judged
@@ -278,12 +289,6 @@ class UploadSessions:
             # From then on no other chunk gets by that has read what was on record before.
             if await self._ledger.keep_session(session.id, refused.note(), was=note):
                 await self._ledger.end_session(session.id, 0)
-
-    def _check_verdict(self, session: UploadSession, record: SessionRecord) -> None:
-        """Raises Refused where a chunk would go on with what nobody has inspected."""
-        current = self._fingerprints[session.is_import]
-        if session.offset < HEAD_SIZE or record.policy != current:
-            raise Refused(upload_session_unverified())
 
     async def _make_ready(
         self, chunk: _Chunk, first: bytes, session: UploadSession, held: Held
@@ -315,6 +320,7 @@ class UploadSessions:
         self,
         caller: Caller,
         session: UploadSession,
+        decision: Decision,
         record: SessionRecord,
         ready: _Ready,
         account: Account,
@@ -328,17 +334,14 @@ class UploadSessions:
                 await self._leave_due(session, record, account)
             raise
         if answer.status < 300 and answer.status != 204:
-            facts = self._facts(record, record.content_type or UNKNOWN)
+            facts = _facts(decision, record, record.content_type or UNKNOWN)
+            for question in _questions(facts):
+                Judge(decision, facts).watch(question)
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             account.files.append(facts.account())
             account.enter(Stage.SETTLE)
             await self._settled(self._ledger.end_session(session.id, record.size), account)
         return answer
-
-    def _facts(self, record: SessionRecord, content_type: str) -> Facts:
-        policy = self._policies[record.is_import]
-        promised = unkept_promise(policy, record.name, content_type)
-        return Facts(record.name, record.size, content_type, promised)
 
     async def _leave_due(
         self, session: UploadSession, record: SessionRecord, account: Account
@@ -375,6 +378,26 @@ class UploadSessions:
         target = f"{self._mattermost.subpath}/api/v4/uploads{path}"
         target += credential_query(caller.credential)
         return Transfer(self._mattermost, self._count_exchange, target.encode(), head, content)
+
+
+def _facts(decision: Decision, record: SessionRecord, content_type: str) -> Facts:
+    promised = unkept_promise(decision.policy, record.name, content_type)
+    return Facts(record.name, record.size, content_type, promised)
+
+
+def _questions(facts: Facts) -> tuple[Question, Question]:
+    """What is asked about a file whose head is known."""
+    name, size, content_type = facts.name, facts.size, facts.content_type
+    return (
+        lambda policy: judge_declaration(policy, name, size),
+        lambda policy: judge_content(policy, name, content_type),
+    )
+
+
+def _check_verdict(session: UploadSession, decision: Decision, record: SessionRecord) -> None:
+    """Raises Refused where a chunk would go on with what nobody has inspected."""
+    if session.offset < HEAD_SIZE or record.policy != decision.policy.fingerprint():
+        raise Refused(upload_session_unverified())
 
 
 def _check_size(size: int, session: UploadSession) -> None:

@@ -12,6 +12,7 @@ from gateway.accounting import Account, Stage
 from gateway.body.filename import stored_name
 from gateway.body.spool import BLOCK_BYTES
 from gateway.identity.sessions import Sessions
+from gateway.policy.ruleset import Decision
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -20,10 +21,11 @@ from gateway.refusals import (
     invalid_body_param,
     unreadable_request,
 )
-from gateway.upload.delivery import Delivery, IncomingFile, WaitingFile
+from gateway.upload.delivery import Delivery
 from gateway.upload.describe import FormUpload, declared_type, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form, Truncated
 from gateway.upload.identify import identify
+from gateway.upload.incoming import IncomingFile, WaitingFile
 from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
@@ -160,6 +162,8 @@ class Uploads:
         not know, and lets client ids come last.
         """
         waiting: list[WaitingFile] = []
+        later = self._delivery.decide_later(caller.sender)
+        decision = later or await self._delivery.decide(caller.sender, FileTarget("", "", ""))
         values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
         with Held() as held:
             try:
@@ -167,7 +171,8 @@ class Uploads:
                     if isinstance(part, Field):
                         values.setdefault(part.name, []).append(part.value)
                     elif part.field == "files":
-                        waiting.append(await self._receive(part, waiting, held, account))
+                        file = await self._receive(part, decision, waiting, held, account)
+                        waiting.append(file)
                     else:
                         await form.skip(part)
                     part = await form.next_part()
@@ -177,10 +182,20 @@ class Uploads:
             client_ids = values["client_ids"]
             if client_ids and len(client_ids) != len(waiting):
                 raise Refused(incorrect_number_of_client_ids(len(client_ids), len(waiting)))
-            return await self._send_waiting(caller, waiting, channel_id, client_ids, held, account)
+            if later is not None:
+                target = FileTarget(channel_id, "", "")
+                later = await self._delivery.decide(caller.sender, target)
+            return await self._send_waiting(
+                caller, waiting, channel_id, client_ids, later, held, account
+            )
 
     async def _receive(
-        self, part: FilePart, waiting: list[WaitingFile], held: Held, account: Account
+        self,
+        part: FilePart,
+        decision: Decision,
+        waiting: list[WaitingFile],
+        held: Held,
+        account: Account,
     ) -> WaitingFile:
         """One more file that waits for the rest of its form."""
         if len(waiting) == _MOST_WAITING:
@@ -190,9 +205,9 @@ class Uploads:
                 )
             )
         target = FileTarget("", stored_name(part.filename), "")
-        memory = BLOCK_BYTES - sum(other.in_memory for other in waiting)
+        memory = BLOCK_BYTES - held.in_memory
         file = IncomingFile(target, part, None, None, part.content_type)
-        return await self._delivery.receive(file, held, memory, account)
+        return await self._delivery.receive(file, decision, held, memory, account)
 
     async def _send_waiting(
         self,
@@ -200,14 +215,18 @@ class Uploads:
         waiting: list[WaitingFile],
         channel_id: str,
         client_ids: list[str],
+        decision: Decision | None,
         held: Held,
         account: Account,
     ) -> Answer:
+        """``decision`` is by what they are judged, unless that is done."""
         merged = _Merged()
         for number, file in enumerate(waiting):
             client_id = client_ids[number] if client_ids else ""
             target = FileTarget(channel_id, file.file.target.name, client_id)
-            answer = await self._delivery.deliver_waiting(caller, target, file, held, account)
+            answer = await self._delivery.deliver_waiting(
+                caller, target, file, decision, held, account
+            )
             if answer.status >= 300:
                 return answer
             merged.add(answer, client_id or None)

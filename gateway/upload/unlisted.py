@@ -14,15 +14,18 @@ from gateway.body.form_writer import ANY_FILE, Framing
 from gateway.body.nature import Look, Nature, declared
 from gateway.body.spool import Spool
 from gateway.identity.sessions import Sessions
+from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, ambiguous_request
 from gateway.units import format_size
-from gateway.upload.delivery import Delivery, IncomingFile, Together
+from gateway.upload.delivery import Delivery
 from gateway.upload.describe import declared_type
 from gateway.upload.form import FilePart, Form
-from gateway.upload.identify import identify
+from gateway.upload.identify import identify, sender_of
+from gateway.upload.incoming import IncomingFile, Together
 from gateway.upload.naming import NAMELESS, raw_name
 from gateway.upload.receive import Held, Limit, Unread, append, read_head, spooled
-from gateway.upload.request import Onward, Passage, RowTarget, Source, UploadRequest
+from gateway.upload.request import Onward, Passage, RowTarget, Sender, Source, UploadRequest
+from gateway.values import Identity
 
 _VALUES_ROOM = 10 * 2**20
 """Bytes that a form may have in values that are no files; as many as Go takes."""
@@ -35,7 +38,7 @@ class _Upload:
     """A request of which it is known who sends it."""
 
     delivery: Delivery
-    user_id: str
+    sender: Sender
     request: UploadRequest
     onward: Onward
     account: Account
@@ -72,24 +75,24 @@ class UnlistedUploads:
         ``dispositions`` are the values of all Content-Disposition headers.
         """
         account.enter(Stage.IDENTIFY)
-        user_id = await self._identify(path, request)
-        account.user_id = user_id
+        identity = await self._identify(path, request)
+        account.user_id = identity.user_id if identity else None
         account.enter(Stage.RECEIVE)
-        delivery = self._strangers if user_id is None else self._known
-        upload = _Upload(delivery, user_id or "", request, onward, account)
+        delivery = self._strangers if identity is None else self._known
+        upload = _Upload(delivery, sender_of(request, identity), request, onward, account)
         boundary = _boundary(request)
         if boundary is None:
             name = raw_name(path, request.query, dispositions)
             content_type = declared_type(request)
             file = upload.file(name, request.body, request.content_length, content_type)
-            await delivery.relay(upload.user_id, file, onward, account)
+            await delivery.relay(upload.sender, file, onward, account)
         else:
             await _relay_form(upload, boundary)
         if account.status == 401 and request.credential is not None:
             self._sessions.forget(request.credential)
 
-    async def _identify(self, path: bytes, request: UploadRequest) -> str | None:
-        """The id of the user who calls, None if Mattermost would take the caller for nobody.
+    async def _identify(self, path: bytes, request: UploadRequest) -> Identity | None:
+        """The user who calls, None if Mattermost would take the caller for nobody.
 
         Plugins and webhooks know their callers by other means: to them, Mattermost passes on
         requests with a session that has ended (``servePluginRequest``). Raises Refused (401, 403).
@@ -97,12 +100,11 @@ class UnlistedUploads:
         if request.credential is None:
             return None
         if path.startswith(self._api_path):
-            return (await identify(self._sessions, request)).identity.user_id
+            return (await identify(self._sessions, request)).identity
         try:
-            identity = await self._sessions.identify(request.credential, request.forwarded)
+            return await self._sessions.identify(request.credential, request.forwarded)
         except Refused:
             return None
-        return identity.user_id
 
 
 def _boundary(request: UploadRequest) -> bytes | None:
@@ -114,24 +116,28 @@ def _boundary(request: UploadRequest) -> bytes | None:
 
 async def _relay_form(upload: _Upload, boundary: bytes) -> None:
     request, account, delivery = upload.request, upload.account, upload.delivery
-    delivery.judge_form(NAMELESS, request.content_length, account, _ROOM)
+    decision = await delivery.decide(upload.sender, RowTarget("", b""))
+    delivery.judge_form(decision, NAMELESS, request.content_length, account, _ROOM)
     form = Form(boundary, request.body, request.content_length)
     with Held() as held, Together(account) as together:
-        written = _WrittenForm(upload, delivery.spool(held), together)
+        written = _WrittenForm(upload, decision, delivery.spool(held), together)
         while (part := await form.next_content()) is not None:
             await written.add(part)
         passage = await written.end()
         whole = upload.file("", request.body, together.size)
         await delivery.relay_form(
-            upload.user_id, whole, passage, together, held, upload.onward, account
+            upload.sender, whole, passage, together, held, upload.onward, account
         )
 
 
 class _WrittenForm:
     """The gateway's own form, in a spool, part after part."""
 
-    def __init__(self, upload: _Upload, spool: Spool, together: Together) -> None:
+    def __init__(
+        self, upload: _Upload, decision: Decision, spool: Spool, together: Together
+    ) -> None:
         self._upload = upload
+        self._decision = decision
         self._spool = spool
         self._together = together
         self._framing = Framing()
@@ -167,7 +173,9 @@ class _WrittenForm:
     async def _receive(self, name: str, source: Source, content_type: str | None) -> None:
         upload = self._upload
         file = upload.file(name, source, None, content_type)
-        await upload.delivery.receive_into(self._spool, file, self._together, upload.account)
+        await upload.delivery.receive_into(
+            self._spool, file, self._decision, self._together, upload.account
+        )
 
     async def _take_value(self, head: bytes, part: FilePart) -> None:
         problem = f"the form’s fields are longer than {format_size(_VALUES_ROOM)}."

@@ -14,6 +14,7 @@ from gateway.body.form_writer import FormWriter
 from gateway.body.spool import BLOCK_BYTES
 from gateway.endpoints import FROM_SERVERS, Endpoint, Way
 from gateway.identity.sessions import Sessions
+from gateway.policy.ruleset import Decision
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -21,14 +22,17 @@ from gateway.refusals import (
     remote_cluster_off,
     unguarded_upload,
 )
-from gateway.upload.delivery import Delivery, IncomingFile, Together
+from gateway.upload.delivery import Delivery
 from gateway.upload.describe import declared_type, parse_query
 from gateway.upload.form import Field, FilePart, Form
 from gateway.upload.identify import ANY_FILE, head, identify
-from gateway.upload.receive import Held
+from gateway.upload.incoming import IncomingFile, Together
+from gateway.upload.judging import Judge
+from gateway.upload.receive import Held, reading
 from gateway.upload.request import Answer, Caller, RowTarget, UploadRequest
 from gateway.upstream.exchange import Content
 
+_TEAMS = b"/api/v4/teams/"
 _PEM = b"application/x-pem-file"
 _MOST_FILES = 10
 """In one form. Mattermost takes the first of its field, and overlooks the others."""
@@ -86,13 +90,18 @@ class WholeForms:
         parse_query(request.query)
         boundary = form_boundary(request.content_types)
         request_target = path + (b"?" + request.query if request.query else b"")
-        target = RowTarget(endpoint.name, request_target)
+        target = RowTarget(endpoint.name, request_target, _team_id(path))
         delivery = self._deliveries[endpoint.name]
         upload = _Upload(endpoint, delivery, target, caller, request, account)
         answer = await (_send_body(upload) if boundary is None else _send_form(upload, boundary))
         if answer.status == 401:
             sessions.forget(caller.credential)
         return answer
+
+
+def _team_id(path: bytes) -> str:
+    """The id after ``/teams/``, where ``path`` is about a team."""
+    return path.rpartition(_TEAMS)[2].partition(b"/")[0].decode() if _TEAMS in path else ""
 
 
 async def _send_body(upload: _Upload) -> Answer:
@@ -121,7 +130,8 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
     request, account = upload.request, upload.account
     if upload.endpoint.way is Way.SERVER_UPLOAD:
         raise Refused(unguarded_upload())  # no Mattermost sends such a form
-    upload.delivery.judge_form(upload.endpoint.fields[0], request.content_length, account)
+    decision = await upload.delivery.decide(upload.caller.sender, upload.target)
+    upload.delivery.judge_form(decision, upload.endpoint.fields[0], request.content_length, account)
     form = Form(boundary, request.body, request.content_length)
     writer = FormWriter()
     with Held() as held, Together(account) as together:
@@ -129,7 +139,7 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
             if isinstance(part, Field):
                 writer.add_value(part.name, part.value)
             else:
-                await _receive(upload, part, writer, together, held)
+                await _receive(upload, decision, part, writer, together, held)
         writer.end()
         content = Content(b"", writer.read, writer.length)
         caller, whole = upload.caller_of(writer.content_type), upload.whole(together.size)
@@ -137,7 +147,12 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
 
 
 async def _receive(
-    upload: _Upload, part: FilePart, writer: FormWriter, together: Together, held: Held
+    upload: _Upload,
+    decision: Decision,
+    part: FilePart,
+    writer: FormWriter,
+    together: Together,
+    held: Held,
 ) -> None:
     """Receive and judge a file. The files of a form may be as large as one, together."""
     if len(together.files) == _MOST_FILES:
@@ -145,11 +160,13 @@ async def _receive(
     name, delivery = stored_name(part.filename), upload.delivery
     file = IncomingFile(RowTarget(name, b""), part, None, None, part.content_type)
     memory = BLOCK_BYTES - held.in_memory
-    waiting = await delivery.receive(file, held, memory, upload.account)
+    waiting = await delivery.receive(file, decision, held, memory, upload.account)
     together.files.append(waiting.facts)
-    if together.size > delivery.largest:
-        raise Refused(file_too_large(name, None, delivery.largest))
-    writer.add_file(part.field, name, waiting.read, waiting.size)
+    largest = decision.policy.max_file_size
+    if together.size > largest:
+        judge = Judge(decision, waiting.facts)
+        raise Refused(judge.worded(file_too_large(name, None, largest)))
+    writer.add_file(part.field, name, reading(waiting.spool), waiting.size)
 
 
 def _media_type(content_type: bytes) -> bytes:

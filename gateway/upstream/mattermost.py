@@ -198,6 +198,7 @@ def read_upload_session(document: bytes) -> UploadSession:
             id=_checked(session["id"], str),
             user_id=_checked(session["user_id"], str),
             is_import=session["type"] == "import",
+            channel_id=_checked(session.get("channel_id", ""), str),
             name=_checked(session["filename"], str),
             size=_checked(session["file_size"], int),
             offset=_checked(session["file_offset"], int),

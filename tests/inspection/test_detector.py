@@ -176,7 +176,7 @@ def test_oddities(detector: Detector, content: bytes, found: str) -> None:
 def test_what_hides_in_pictures_is_found_by_who_looks(
     detector: Detector, content: bytes, found: str
 ) -> None:
-    assert Detector(looks_closely=True).detect(content) == found
+    assert detector.detect(content, closely=True) == found
     assert detector.detect(content) in (found.partition(";")[0], "image/svg+xml; with=script")
 
 

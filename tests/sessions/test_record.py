@@ -7,7 +7,9 @@ import pytest
 from gateway.upload.record import SessionRecord
 from gateway.values import UploadSession
 
-SESSION = UploadSession("s1", "u1", is_import=False, name="ä.txt", size=10, offset=0)
+SESSION = UploadSession(
+    "s1", "u1", is_import=False, channel_id="c1", name="ä.txt", size=10, offset=0
+)
 RECORD = SessionRecord.of(SESSION)
 
 

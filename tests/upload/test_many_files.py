@@ -8,45 +8,32 @@ import pytest
 
 from gateway.accounting import Account
 from gateway.body.spool import SpoolArea
-from gateway.inspection.detector import Detector
-from gateway.ledger.sqlite import SQLiteLedger
-from gateway.policy.rules import Agreement, Policy
-from gateway.policy.selectors import TypeSelector
-from gateway.upload.booking import Booking
-from gateway.upload.delivery import Delivery, IncomingFile, Together
+from gateway.policy.ruleset import Decision
+from gateway.upload.delivery import Delivery
 from gateway.upload.form import FilePart, Form
+from gateway.upload.incoming import IncomingFile, Together
 from gateway.upload.receive import Held
 from gateway.upload.request import FileTarget
 from gateway.upstream.mattermost import Mattermost
 from tests.support.wire import file_part, form_body
+from tests.upload.support import delivery, permissive
 from tests.upload.test_form import Pieces
 
 FILES = 20
-
-
-def delivery(mattermost: Mattermost, folder: Path) -> Delivery:
-    everything, nothing = TypeSelector.parse("*"), TypeSelector.parse("")
-    return Delivery(
-        mattermost=mattermost,
-        detector=Detector(),
-        policy=Policy(1000, everything, nothing, frozenset(), Agreement.OFF),
-        booking=Booking((), SQLiteLedger(folder / "unused")),
-        spools=SpoolArea(folder, 1000),
-        count_exchange=lambda result: None,
-    )
+DECISION = Decision(permissive(1000))
 
 
 Receive = Callable[[Delivery, IncomingFile, Held, Together], Awaitable[None]]
 
 
 async def to_wait(receiver: Delivery, file: IncomingFile, held: Held, together: Together) -> None:
-    await receiver.receive(file, held, 1000, Account())
+    await receiver.receive(file, DECISION, held, 1000, Account())
 
 
 async def into_a_form(
     receiver: Delivery, file: IncomingFile, held: Held, together: Together
 ) -> None:
-    await receiver.receive_into(receiver.spool(held), file, together, Account())
+    await receiver.receive_into(receiver.spool(held), file, DECISION, together, Account())
 
 
 @pytest.mark.parametrize("receive", [to_wait, into_a_form])
@@ -64,7 +51,7 @@ async def test_each_file_of_a_form_that_is_in_hand_leaves_others_their_turn(
     body = form_body(*[file_part(f"{number}.txt", b"hello") for number in range(FILES)])
     form = Form(b"XboundaryX", Pieces(body), len(body))
     mattermost = Mattermost("http://127.0.0.1:1", "", connect_timeout=1, timeout=1)
-    receiver = delivery(mattermost, tmp_path)
+    receiver = delivery(mattermost, 1000, SpoolArea(tmp_path, 1000))
     task = asyncio.create_task(others())
     with Held() as held, Together(Account()) as together:
         for _ in range(FILES):

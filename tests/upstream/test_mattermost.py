@@ -249,6 +249,7 @@ SESSION = {
     "id": "s1",
     "type": "attachment",
     "user_id": "u1",
+    "channel_id": "c1",
     "filename": "a.txt",
     "file_size": 10,
     "file_offset": 4,
@@ -270,7 +271,9 @@ async def session(given: bytes, credential: Credential) -> tuple[UploadSession |
 
 async def test_an_upload_session() -> None:
     known, request = await session(answer(200, SESSION), HEADER)
-    assert known == UploadSession("s1", "u1", is_import=False, name="a.txt", size=10, offset=4)
+    assert known == UploadSession(
+        "s1", "u1", is_import=False, channel_id="c1", name="a.txt", size=10, offset=4
+    )
     assert request.line == "GET /chat/api/v4/uploads/s1 HTTP/1.1"
     assert (request.header("authorization"), request.header("x-a")) == ("Bearer secret", "1")
     known, request = await session(

@@ -7,21 +7,18 @@ from pathlib import Path
 
 from gateway.accounting import Account
 from gateway.body.spool import BLOCK_BYTES, SpoolArea
-from gateway.inspection.detector import Detector
-from gateway.ledger.sqlite import SQLiteLedger
-from gateway.policy.rules import Agreement, Policy
-from gateway.policy.selectors import TypeSelector
-from gateway.upload.booking import Booking
-from gateway.upload.delivery import Delivery, IncomingFile
-from gateway.upload.request import Caller, FileTarget
+from gateway.policy.circumstances import IdentityKind
+from gateway.upload.incoming import IncomingFile
+from gateway.upload.request import Caller, FileTarget, Sender
 from gateway.values import Credential, CredentialKind, Identity
-from tests.upstream.support import Upstream, Visitor, upstream
+from tests.upload.support import delivery
+from tests.upstream.support import Visitor, upstream
 
 SIZE = 2 * BLOCK_BYTES
 ANSWER = b'HTTP/1.1 201 Created\r\nContent-Length: 18\r\n\r\n{"file_infos": []}'
-CALLER = Caller(
-    Identity("u1", "alice", frozenset()), Credential(CredentialKind.HEADER, "secret"), b""
-)
+ALICE = Identity("u1", "alice", frozenset())
+CREDENTIAL = Credential(CredentialKind.HEADER, "secret")
+CALLER = Caller(ALICE, CREDENTIAL, b"", Sender(ALICE, IdentityKind.SESSION, CREDENTIAL))
 
 
 class SlowDisk:
@@ -64,19 +61,6 @@ class Source:
         return False
 
 
-def delivery(server: Upstream, disk: SlowDisk, folder: Path) -> Delivery:
-    return Delivery(
-        mattermost=server.mattermost,
-        detector=Detector(),
-        policy=Policy(
-            2 * SIZE, TypeSelector.parse("*"), TypeSelector.parse(""), frozenset(), Agreement.OFF
-        ),
-        booking=Booking((), SQLiteLedger(folder / "unused")),
-        spools=disk.area,
-        count_exchange=lambda result: None,
-    )
-
-
 async def test_a_spooled_file_is_sent_again_whole(tmp_path: Path) -> None:
     """The connection ends before anything has come from the disk."""
     bodies: list[bytes] = []
@@ -97,8 +81,9 @@ async def test_a_spooled_file_is_sent_again_whole(tmp_path: Path) -> None:
     async with upstream(serve) as server:
         await server.send(method=b"GET", safe=True)
         file = IncomingFile(FileTarget("c" * 26, "a.bin", ""), Source(disk), None, None)
+        sending = delivery(server.mattermost, 2 * SIZE, disk.area)
         try:
-            answer = await delivery(server, disk, tmp_path).deliver(CALLER, file, Account())
+            answer = await sending.deliver(CALLER, file, Account())
         finally:
             disk.area.close()
         assert answer.status == 201

@@ -1,0 +1,83 @@
+"""Files on their way in: about to be received, ready to be sent, or waiting for their form."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from gateway.accounting import Account
+from gateway.body.spool import Spool
+from gateway.upload.facts import Accounted, Facts
+from gateway.upload.request import FileTarget, RowTarget, Source
+from gateway.upstream.exchange import Content
+from gateway.values import Outcome
+
+
+class IncomingFile(NamedTuple):
+    """A file about to be received."""
+
+    target: FileTarget | RowTarget
+    source: Source
+    size: int | None
+    """Bytes, where the request tells exactly."""
+    bound: int | None
+    """Bytes that it cannot exceed, as the rest of the body tells; None if nothing does."""
+    declared: str | None = None
+    """The type that the client says it has."""
+
+
+class Ready(NamedTuple):
+    """A file that could be sent now."""
+
+    content: Content
+    size: int | None
+    """Bytes, if known by now; otherwise ``sent`` tells in the end."""
+    at_most: int
+    """Bytes to reserve."""
+    sent: Callable[[], int] | None = None
+
+
+@dataclass(slots=True)
+class WaitingFile:
+    """A file that was received, inspected and judged, and waits for the rest of its form."""
+
+    file: IncomingFile
+    spool: Spool
+    facts: Facts
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.spool.size
+
+
+class Together:
+    """Files of one form, which share its fate: at the end each is put into the account."""
+
+    __slots__ = ("_account", "files")
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+        self.files: list[Facts] = []
+
+    @property
+    def size(self) -> int:
+        """Bytes of all."""
+        return sum(file.size or 0 for file in self.files)
+
+    def end(self, outcome: Outcome, reason: str) -> None:
+        for file in self.files:
+            file.outcome, file.reason = outcome, reason
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for file in self.files:
+            accounted = Accounted(file, self._account, closing=True)
+            accounted.__exit__(kind, error, traceback)

@@ -1,0 +1,42 @@
+"""What the policies say about a file, and what becomes of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from gateway.policy.rules import Policy
+from gateway.policy.ruleset import Decision
+from gateway.refusals import Refusal, Refused
+from gateway.upload.facts import Facts
+
+Question = Callable[[Policy], Refusal | None]
+
+
+class Judge:
+    """Puts questions about one file to all policies that have a say in it."""
+
+    __slots__ = ("decision", "facts")
+
+    def __init__(self, decision: Decision, facts: Facts) -> None:
+        self.decision = decision
+        self.facts = facts
+        facts.rule = decision.policy.name
+
+    def ask(self, question: Question) -> None:
+        """Raises Refused if the policy that holds says no; what others say is noted."""
+        if self.decision.watched:
+            self.watch(question)
+        refusal = question(self.decision.policy)
+        if refusal is not None:
+            raise Refused(self.worded(refusal))
+
+    def watch(self, question: Question) -> None:
+        """Note what the watched policies say, each of them once, as it would have refused once."""
+        for policy in self.decision.watched:
+            refusal = question(policy)
+            if refusal is not None:
+                self.facts.would_refuse.setdefault(policy.name, refusal.reason)
+
+    def worded(self, refusal: Refusal) -> Refusal:
+        """``refusal`` with what the administrator has to say to it."""
+        message = self.decision.policy.message
+        return replace(refusal, message=f"{refusal.message} {message}") if message else refusal

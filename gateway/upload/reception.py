@@ -1,0 +1,171 @@
+"""Receiving a file as far as its verdict needs: its head, or all of it."""
+
+import asyncio
+
+from gateway.accounting import Account, Stage
+from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
+from gateway.inspection.detector import HEAD_SIZE, Detector
+from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
+from gateway.refusals import file_too_large
+from gateway.upload.examination import Examiner
+from gateway.upload.incoming import IncomingFile, Ready, WaitingFile
+from gateway.upload.judging import Judge
+from gateway.upload.receive import Held, Limit, append, fill, read_head, spooled
+from gateway.upstream.exchange import Content
+
+
+class Reception:
+    """Has files inspected and judged while they come."""
+
+    def __init__(self, *, detector: Detector, examiner: Examiner, spools: SpoolArea) -> None:
+        self._detector = detector
+        self._examiner = examiner
+        self._spools = spools
+
+    def spool(self, held: Held, memory: int = BLOCK_BYTES) -> Spool:
+        """An empty one, until ``held`` is closed."""
+        return held.add(Spool(self._spools, memory_bytes=memory))
+
+    async def read_head(self, file: IncomingFile, judge: Judge, account: Account) -> bytes:
+        """As much of the file as tells what it is. Raises Refused and ClientGone."""
+        judge_size(file, file.size, judge)
+        account.enter(Stage.RECEIVE)
+        head = await read_head(file.source)
+        account.enter(Stage.INSPECT)
+        closely = judge.decision.looks_closely
+        judge.facts.content_type = self._detector.detect(head[:HEAD_SIZE], closely=closely)
+        judge_type(file, judge)
+        account.enter(Stage.RECEIVE)
+        return head
+
+    async def make_ready(
+        self, file: IncomingFile, head: bytes, judge: Judge, held: Held, account: Account
+    ) -> Ready:
+        """Nothing is sent before it is certain that the file may pass. Raises as ``read_head``."""
+        if self._examiner.wants(judge):
+            spool = await self._receive(file, head, judge, held)
+            return whole(await self._examine(file, spool, judge, held, account))
+        if file.source.ended:
+            if file.size is None:
+                judge_size(file, len(head), judge)
+            # An empty raw body with its length is refused by Mattermost; an empty file is not.
+            size = len(head)
+            return Ready(Content(head, None, size or None), size, size)
+        source = file.source
+        if file.size is not None:
+            rest = Content(head, source.read_on, file.size, source.pour, source.check)
+            return Ready(rest, file.size, file.size)
+        if file.bound is not None and file.bound <= judge.decision.smallest_limit:
+            rest = Content(head, source.read_on, None, None, source.check)
+            return Ready(rest, None, file.bound, lambda: source.received)
+        return whole(await self._receive(file, head, judge, held))
+
+    async def receive_all(
+        self, file: IncomingFile, judge: Judge, held: Held, memory: int, account: Account
+    ) -> WaitingFile:
+        """The whole file, of which ``memory`` bytes at most are off the disk, until ``held`` is
+        closed. Raises as ``read_head``."""
+        head = await self.read_head(file, judge, account)
+        # Others get their turn: inspection takes milliseconds, and a form may have many files.
+        await asyncio.sleep(0)
+        spool = await self._receive(file, head, judge, held, memory)
+        judge.facts.size = spool.size
+        waiting = WaitingFile(file, spool, judge.facts)
+        await self.examine(waiting, judge, held, account)
+        return waiting
+
+    async def examine(
+        self, waiting: WaitingFile, judge: Judge, held: Held, account: Account
+    ) -> None:
+        """Judge what is known only of a whole file. Raises Refused."""
+        if self._examiner.wants(judge):
+            file, spool = waiting.file, waiting.spool
+            waiting.spool = await self._examine(file, spool, judge, held, account)
+
+    async def judge_anew(
+        self, waiting: WaitingFile, judge: Judge, held: Held, account: Account
+    ) -> None:
+        """The same for a file that was received before it was known who judges it."""
+        judge_size(waiting.file, waiting.size, judge)
+        judge_type(waiting.file, judge)
+        await self.examine(waiting, judge, held, account)
+
+    async def receive_into(
+        self,
+        spool: Spool,
+        file: IncomingFile,
+        judge: Judge,
+        most: int,
+        account: Account,
+    ) -> None:
+        """Receive the whole file, ``most`` bytes of it, at the end of ``spool``.
+
+        Raises as ``read_head``.
+        """
+        head = await self.read_head(file, judge, account)
+        await asyncio.sleep(0)  # as in ``receive_all``
+        limit = Limit(most, self._limit(file, judge).refusal)
+        if not self._examiner.wants(judge):
+            judge.facts.size = await append(spool, head, file.source, limit)
+            judge_size(file, judge.facts.size, judge)
+            return
+        with Held() as held:
+            alone = self.spool(held)
+            await fill(alone, head, file.source, limit)
+            judge_size(file, alone.size, judge)
+            alone = await self._examine(file, alone, judge, held, account)
+            judge.facts.size = alone.size
+            async for chunk in alone.chunks():
+                await spool.write(chunk)
+
+    async def receive_rest(
+        self, file: IncomingFile, ready: Ready, limit: Limit, held: Held
+    ) -> Ready:
+        """The whole of a file that was ready to be sent without its size."""
+        spool = self.spool(held)
+        await fill(spool, ready.content.first, file.source, limit)
+        return whole(spool)
+
+    async def _receive(
+        self,
+        file: IncomingFile,
+        head: bytes,
+        judge: Judge,
+        held: Held,
+        memory: int = BLOCK_BYTES,
+    ) -> Spool:
+        spool = self.spool(held, memory)
+        await fill(spool, head, file.source, self._limit(file, judge))
+        if file.size is None:
+            judge_size(file, spool.size, judge)
+        return spool
+
+    async def _examine(
+        self, file: IncomingFile, spool: Spool, judge: Judge, held: Held, account: Account
+    ) -> Spool:
+        account.enter(Stage.EXAMINE)
+        try:
+            return await self._examiner.examine(file, spool, judge, held)
+        finally:
+            account.enter(Stage.RECEIVE)
+
+    def _limit(self, file: IncomingFile, judge: Judge) -> Limit:
+        limit = judge.decision.policy.max_file_size
+        return Limit(limit, judge.worded(file_too_large(file.target.name, None, limit)))
+
+
+def judge_size(file: IncomingFile, size: int | None, judge: Judge) -> None:
+    """Raises Refused if the name, or a ``size`` that is known (bytes), may not pass."""
+    judge.ask(lambda policy: judge_declaration(policy, file.target.name, size))
+
+
+def judge_type(file: IncomingFile, judge: Judge) -> None:
+    """Raises Refused if the file's content may not pass."""
+    name, content_type = file.target.name, judge.facts.content_type
+    judge.facts.promised = unkept_promise(judge.decision.policy, name, content_type)
+    judge.ask(lambda policy: judge_content(policy, name, content_type, file.declared))
+
+
+def whole(spool: Spool) -> Ready:
+    """What a filled spool has, to be sent."""
+    return Ready(spooled(spool), spool.size, spool.size)

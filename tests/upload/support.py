@@ -1,0 +1,32 @@
+"""A delivery with one policy, for tests of its steps."""
+
+from gateway.body.spool import SpoolArea
+from gateway.inspection.detector import Detector
+from gateway.ledger.sqlite import SQLiteLedger
+from gateway.policy.rules import Agreement, Policy
+from gateway.policy.ruleset import Rulebook, Ruleset
+from gateway.policy.selectors import EVERYTHING, NOTHING
+from gateway.upload.booking import Booking
+from gateway.upload.delivery import Delivery
+from gateway.upload.examination import Examiner
+from gateway.upload.reception import Reception
+from gateway.upload.rulings import Rulings
+from gateway.upstream.mattermost import Mattermost
+
+
+def permissive(largest: int) -> Policy:
+    """Anything of ``largest`` bytes or less."""
+    return Policy(largest, EVERYTHING, NOTHING, frozenset(), Agreement.OFF)
+
+
+def delivery(mattermost: Mattermost, largest: int, spools: SpoolArea) -> Delivery:
+    """Of anything of ``largest`` bytes or less, with no quotas."""
+    rules = Ruleset({"files": permissive(largest)})
+    return Delivery(
+        endpoint="files",
+        mattermost=mattermost,
+        rulings=Rulings(Rulebook(rules)),
+        reception=Reception(detector=Detector(), examiner=Examiner(), spools=spools),
+        booking=Booking((), SQLiteLedger(spools.directory / "unused")),
+        count_exchange=lambda result: None,
+    )
