@@ -1,5 +1,6 @@
 """The servers that tests share, and the choice between the stand-in and a real Mattermost."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run the end-to-end tests on this Mattermost instead of the stand-in; an "
         "administrator's login is in MATTERMOST_ADMIN_USERNAME and MATTERMOST_ADMIN_PASSWORD",
     )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Of test processes. They wait as often as they compute; a real server is used by one."""
+    return 0 if config.getoption("--mattermost") else (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -43,7 +43,7 @@ def gateway(
         tmp_path_factory.mktemp("gateway"),
         max_file_size="2GiB",
         quotas="user 100GiB/day",
-        upstream_timeout="2s",
+        upstream_timeout="8s",
     ) as running:
         # What is loaded or made once does not count as an upload's.
         client = Client(running.address, stand_in.user_token, stand_in.channel_id)

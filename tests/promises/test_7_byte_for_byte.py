@@ -202,6 +202,8 @@ def as_answered(response: WireResponse) -> object:
     return response.status, response.reason, headers, response.body, interims
 
 
+# What failed is told all the same, and not hidden behind a warning about its length.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
