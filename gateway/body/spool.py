@@ -12,15 +12,19 @@ from contextlib import suppress
 from copy import copy
 from pathlib import Path
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, ParamSpec, Protocol, Self, TypeVar
 
 from gateway.refusals import Refused, spool_full
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BLOCK_BYTES = 2**20
 """What one trip to a thread writes or reads: large enough that the trip costs next to nothing."""
+_READ_AHEAD = 64 * 1024
 
 
 class SpoolArea:
@@ -127,6 +131,28 @@ class NamelessFile:
                 self.close()
 
 
+class Whole(Protocol):
+    """A file's content that is complete, to be read as often as needed."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+
+    async def read_at(self, offset: int) -> bytes:
+        """A mebibyte or less from ``offset`` on; empty at the end. Raises Refused."""
+
+    def open(self) -> BinaryIO:
+        """It as a file for what blocks, in a thread of its own; its methods raise OSError."""
+
+
+async def chunks(whole: Whole) -> AsyncIterator[bytes]:
+    """The content from its beginning, in chunks of a mebibyte or less. Raises Refused."""
+    offset = 0
+    while chunk := await whole.read_at(offset):
+        yield chunk
+        offset += len(chunk)
+
+
 class Spool:
     """One file's content: written once from start to end, then read as often as needed.
 
@@ -164,13 +190,6 @@ class Spool:
         if len(self._buffer) > (BLOCK_BYTES if self._on_disk else self._memory_bytes):
             await self._flush()
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The content from its beginning, in chunks of a mebibyte or less. Raises Refused."""
-        offset = 0
-        while chunk := await self.read_at(offset):
-            yield chunk
-            offset += len(chunk)
-
     async def read_at(self, offset: int) -> bytes:
         """A mebibyte or less from ``offset`` on; empty at the end. Raises Refused."""
         self._check_open()
@@ -180,6 +199,19 @@ class Spool:
         chunk = await self._area.run(self._file.read, offset, size)
         self._check_open()
         return chunk
+
+    def open(self) -> BinaryIO:
+        """It as a file for what blocks, in a thread of its own; its methods raise OSError."""
+        return io.BufferedReader(_Reader(self.size, self._read_now), _READ_AHEAD)
+
+    def _read_now(self, offset: int, size: int) -> bytes:
+        """``size`` bytes or less, in this thread. Raises OSError."""
+        if self._closed:
+            raise OSError(errno.EBADF, "the spool was closed")
+        if offset < self._on_disk:
+            return self._file.read(offset, min(size, self._on_disk - offset))
+        start = offset - self._on_disk
+        return bytes(self._buffer[start : start + size])
 
     def close(self) -> None:
         """Gives memory and disk back. Can be called at any time, and again."""
@@ -217,6 +249,38 @@ class Spool:
     def _check_open(self) -> None:
         if self._closed:
             raise ValueError("the spool is closed")
+
+
+class _Reader(io.RawIOBase):
+    """``size`` bytes that ``read`` gives from an offset on."""
+
+    def __init__(self, size: int, read: Callable[[int, int], bytes]) -> None:
+        self._size = size
+        self._read = read
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, "a position before the beginning")
+        self._position = base + offset
+        return self._position
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        view = memoryview(buffer).cast("B")
+        wanted = min(len(view), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        data = self._read(self._position, wanted)
+        view[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def _write_all(file: io.FileIO, block: bytearray) -> None:

@@ -15,7 +15,7 @@ from gateway.upload.form import FORM_ROOM
 from gateway.upload.incoming import IncomingFile, Ready, Together, WaitingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held, Limit
-from gateway.upload.reception import Reception, whole
+from gateway.upload.reception import Reception, at_rest
 from gateway.upload.request import (
     Answer,
     Caller,
@@ -107,7 +107,7 @@ class Delivery:
             if decision is not None:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
-            ready = whole(waiting.spool)
+            ready = at_rest(waiting.whole)
             user_id = caller.identity.user_id
             ready, reservation = await self._reserve(user_id, waiting.file, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)

@@ -1,6 +1,6 @@
 """What needs a file whole before its verdict: whatever its head does not tell."""
 
-from gateway.body.spool import Spool
+from gateway.body.spool import Whole
 from gateway.upload.incoming import IncomingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held
@@ -13,6 +13,6 @@ class Examiner:
         """Whether the file has to be received whole first."""
         return False
 
-    async def examine(self, file: IncomingFile, spool: Spool, judge: Judge, held: Held) -> Spool:
-        """What may be sent of ``spool``, until ``held`` is closed. Raises Refused."""
-        return spool
+    async def examine(self, file: IncomingFile, whole: Whole, judge: Judge, held: Held) -> Whole:
+        """What may be sent of ``whole``, until ``held`` is closed. Raises Refused."""
+        return whole

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from gateway.accounting import Account
-from gateway.body.spool import Spool
+from gateway.body.spool import Whole
 from gateway.upload.facts import Accounted, Facts
 from gateway.upload.request import FileTarget, RowTarget, Source
 from gateway.upstream.exchange import Content
@@ -42,13 +42,13 @@ class WaitingFile:
     """A file that was received, inspected and judged, and waits for the rest of its form."""
 
     file: IncomingFile
-    spool: Spool
+    whole: Whole
     facts: Facts
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.spool.size
+        return self.whole.size
 
 
 class Together:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from gateway.body.spool import Spool
+from gateway.body.spool import Spool, Whole
 from gateway.inspection.detector import HEAD_SIZE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import Source
@@ -113,22 +113,22 @@ async def append(spool: Spool, head: bytes, source: Source, limit: Limit) -> int
     return size
 
 
-def reading(spool: Spool) -> Read:
-    """Reads a filled spool from its beginning, piece by piece; empty bytes at its end."""
+def reading(whole: Whole) -> Read:
+    """Reads a whole file from its beginning, piece by piece; empty bytes at its end."""
     offset = 0
 
     async def read() -> bytes:
         # A read that is cancelled has read nothing: it can be done again on a new connection.
         nonlocal offset
-        chunk = await spool.read_at(offset)
+        chunk = await whole.read_at(offset)
         offset += len(chunk)
         return chunk
 
     return read
 
 
-def spooled(spool: Spool) -> Content:
-    """The content of a filled spool, as a request's body."""
-    if not spool.size:
+def spooled(whole: Whole) -> Content:
+    """A whole file, as a request's body."""
+    if not whole.size:
         return Content(b"", None, None)
-    return Content(b"", reading(spool), spool.size)
+    return Content(b"", reading(whole), whole.size)

@@ -3,7 +3,7 @@
 import asyncio
 
 from gateway.accounting import Account, Stage
-from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea
+from gateway.body.spool import BLOCK_BYTES, Spool, SpoolArea, Whole, chunks
 from gateway.inspection.detector import HEAD_SIZE, Detector
 from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
 from gateway.refusals import file_too_large
@@ -43,8 +43,8 @@ class Reception:
     ) -> Ready:
         """Nothing is sent before it is certain that the file may pass. Raises as ``read_head``."""
         if self._examiner.wants(judge):
-            spool = await self._receive(file, head, judge, held)
-            return whole(await self._examine(file, spool, judge, held, account))
+            whole: Whole = await self._receive(file, head, judge, held)
+            return at_rest(await self._examine(file, whole, judge, held, account))
         if file.source.ended:
             if file.size is None:
                 judge_size(file, len(head), judge)
@@ -58,7 +58,7 @@ class Reception:
         if file.bound is not None and file.bound <= judge.decision.smallest_limit:
             rest = Content(head, source.read_on, None, None, source.check)
             return Ready(rest, None, file.bound, lambda: source.received)
-        return whole(await self._receive(file, head, judge, held))
+        return at_rest(await self._receive(file, head, judge, held))
 
     async def receive_all(
         self, file: IncomingFile, judge: Judge, held: Held, memory: int, account: Account
@@ -79,8 +79,7 @@ class Reception:
     ) -> None:
         """Judge what is known only of a whole file. Raises Refused."""
         if self._examiner.wants(judge):
-            file, spool = waiting.file, waiting.spool
-            waiting.spool = await self._examine(file, spool, judge, held, account)
+            waiting.whole = await self._examine(waiting.file, waiting.whole, judge, held, account)
 
     async def judge_anew(
         self, waiting: WaitingFile, judge: Judge, held: Held, account: Account
@@ -113,9 +112,9 @@ class Reception:
             alone = self.spool(held)
             await fill(alone, head, file.source, limit)
             judge_size(file, alone.size, judge)
-            alone = await self._examine(file, alone, judge, held, account)
-            judge.facts.size = alone.size
-            async for chunk in alone.chunks():
+            whole = await self._examine(file, alone, judge, held, account)
+            judge.facts.size = whole.size
+            async for chunk in chunks(whole):
                 await spool.write(chunk)
 
     async def receive_rest(
@@ -124,7 +123,7 @@ class Reception:
         """The whole of a file that was ready to be sent without its size."""
         spool = self.spool(held)
         await fill(spool, ready.content.first, file.source, limit)
-        return whole(spool)
+        return at_rest(spool)
 
     async def _receive(
         self,
@@ -141,11 +140,11 @@ class Reception:
         return spool
 
     async def _examine(
-        self, file: IncomingFile, spool: Spool, judge: Judge, held: Held, account: Account
-    ) -> Spool:
+        self, file: IncomingFile, whole: Whole, judge: Judge, held: Held, account: Account
+    ) -> Whole:
         account.enter(Stage.EXAMINE)
         try:
-            return await self._examiner.examine(file, spool, judge, held)
+            return await self._examiner.examine(file, whole, judge, held)
         finally:
             account.enter(Stage.RECEIVE)
 
@@ -166,6 +165,6 @@ def judge_type(file: IncomingFile, judge: Judge) -> None:
     judge.ask(lambda policy: judge_content(policy, name, content_type, file.declared))
 
 
-def whole(spool: Spool) -> Ready:
-    """What a filled spool has, to be sent."""
-    return Ready(spooled(spool), spool.size, spool.size)
+def at_rest(whole: Whole) -> Ready:
+    """A whole file, to be sent."""
+    return Ready(spooled(whole), whole.size, whole.size)

@@ -166,7 +166,7 @@ async def _receive(
     if together.size > largest:
         judge = Judge(decision, waiting.facts)
         raise Refused(judge.worded(file_too_large(name, None, largest)))
-    writer.add_file(part.field, name, reading(waiting.spool), waiting.size)
+    writer.add_file(part.field, name, reading(waiting.whole), waiting.size)
 
 
 def _media_type(content_type: bytes) -> bytes:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.body.spool import BLOCK_BYTES, NamelessFile, Spool, SpoolArea
+from gateway.body.spool import BLOCK_BYTES, NamelessFile, Spool, SpoolArea, chunks
 from gateway.refusals import Refused
 
 MIB = 2**20
@@ -27,7 +27,7 @@ def open_files_in(directory: Path) -> int:
 
 
 async def read(spool: Spool) -> bytes:
-    return b"".join([chunk async for chunk in spool.chunks()])
+    return b"".join([chunk async for chunk in chunks(spool)])
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_chunks_are_bounded(area: SpoolArea) -> None:
     with Spool(area) as spool:
         for _ in range(10):
             await spool.write(bytes(300_000))
-        sizes = [len(chunk) async for chunk in spool.chunks()]
+        sizes = [len(chunk) async for chunk in chunks(spool)]
     assert sum(sizes) == 3_000_000
     assert max(sizes) <= BLOCK_BYTES
 
@@ -179,7 +179,7 @@ FULL_DISK = """
 import asyncio, os, resource, sys
 from collections.abc import Iterator
 from pathlib import Path
-from gateway.body.spool import Spool, SpoolArea
+from gateway.body.spool import Spool, SpoolArea, chunks
 from gateway.refusals import Refused
 
 async def main():
@@ -194,7 +194,7 @@ async def main():
     except Refused as refused:
         print(refused.refusal.id, type(refused.__cause__).__name__, refused.__cause__.errno)
     await small.write(bytes(2**20 + 1))
-    print(area.used_bytes, sum([len(chunk) async for chunk in small.chunks()]))
+    print(area.used_bytes, sum([len(chunk) async for chunk in chunks(small)]))
     small.close()
     area.close()
     fds = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
@@ -308,14 +308,14 @@ async def test_two_readers_at_a_time(area: SpoolArea) -> None:
 async def test_closed_while_being_read(area: SpoolArea) -> None:
     spool = Spool(area)
     await spool.write(bytes(3 * MIB))
-    chunks = spool.chunks()
-    await anext(chunks)
+    coming = chunks(spool)
+    await anext(coming)
     spool.close()
     spool.close()
     with pytest.raises(ValueError, match="closed"):
-        await anext(chunks)
+        await anext(coming)
     with pytest.raises(ValueError, match="closed"):
-        await anext(spool.chunks())
+        await anext(chunks(spool))
 
 
 def test_a_file_closed_while_in_use_is_closed_by_its_user(tmp_path: Path) -> None:
@@ -349,3 +349,30 @@ async def test_many_spools_leave_no_file_open(area: SpoolArea) -> None:
     for spool in spools:
         spool.close()
     assert open_files() <= before
+
+
+@pytest.mark.parametrize("memory", [0, MIB, 10 * MIB])
+@pytest.mark.parametrize("sealed", [True, False])
+async def test_a_spool_as_a_file(area: SpoolArea, memory: int, *, sealed: bool) -> None:
+    """On disk, in memory, and partly there and partly here."""
+    data = os.urandom(3 * MIB + 5)
+    with Spool(area, memory_bytes=memory) as spool:
+        for start in range(0, len(data), 700_000):
+            await spool.write(data[start : start + 700_000])
+        if sealed:
+            await spool.seal()
+        file = spool.open()
+        assert file.read() == data
+        assert file.read(1) == b""
+        assert file.seek(-7, os.SEEK_END) == len(data) - 7
+        assert file.read() == data[-7:]
+        assert file.seek(2 * MIB - 3) == 2 * MIB - 3
+        assert file.read(6) == data[2 * MIB - 3 :][:6]
+        assert (file.seek(5, os.SEEK_CUR), file.read(1)) == (2 * MIB + 8, data[2 * MIB + 8 :][:1])
+        file.seek(len(data) + 5)
+        assert file.read() == b""
+        with pytest.raises(OSError, match="position"):
+            file.seek(-1)
+        file.seek(0)
+    with pytest.raises(OSError, match="closed"):
+        file.read()
