@@ -304,7 +304,7 @@ async def test_a_flood_of_bad_tokens_pushes_out_no_good_one(
         await refusal_of(sessions.identify(bearer(f"bad {number}"), []))
     await sessions.identify(bearer("good"), [])
     assert mattermost.asked["good"] == 1
-    assert len(sessions._known) + len(sessions._rejected) <= 2 * SIZE
+    assert len(sessions._memory._known) + len(sessions._memory._refused) <= 2 * SIZE
 
 
 async def test_who_is_asked_for_again_is_not_the_oldest_any_more(
@@ -353,7 +353,7 @@ async def test_no_token_is_kept(clock: Clock) -> None:
             except Refused:
                 continue
     await asyncio.sleep(0)
-    assert len(sessions._known) + len(sessions._rejected) == 6
+    assert len(sessions._memory._known) + len(sessions._memory._refused) == 6
     held = reachable(sessions.__dict__)
     for item in held:
         if isinstance(item, str):
@@ -368,7 +368,7 @@ async def test_the_keys_of_two_processes_have_nothing_in_common(mattermost: Matt
     for _ in range(2):
         sessions = Sessions(mattermost.me, ttl=TTL, negative_ttl=NEGATIVE_TTL, size=SIZE)
         await sessions.identify(bearer("good"), [])
-        known.append(set(sessions._known))
+        known.append(set(sessions._memory._known))
     assert not known[0] & known[1]
 
 
