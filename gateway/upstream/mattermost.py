@@ -2,7 +2,6 @@
 
 import json
 import ssl
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -10,19 +9,11 @@ from urllib.parse import urlencode, urlsplit
 import httpx
 
 from gateway.refusals import Headers, Refusal, session_expired, shown
-from gateway.upstream.connection import (
-    Broken,
-    Interim,
-    RawHeaders,
-    TimedOut,
-    Unreachable,
-    UpstreamError,
-)
+from gateway.upstream.connection import Broken, Interim, RawHeaders, UpstreamError
 from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
 from gateway.upstream.handshake import Handshake
+from gateway.upstream.transport import ANSWER_LIMIT, PooledTransport
 from gateway.values import Credential, CredentialKind, Identity, UploadSession
-
-_ANSWER_LIMIT = 4 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -54,7 +45,7 @@ class Mattermost:
         )
         self._api = httpx.AsyncClient(
             base_url=f"{origin}{subpath}/api/v4/",
-            transport=_PooledTransport(self._pool, timeout),
+            transport=PooledTransport(self._pool, timeout),
             trust_env=False,
         )
 
@@ -112,7 +103,7 @@ class Mattermost:
         )
         try:
             response = await exchange.send()
-            await response.read(_ANSWER_LIMIT, self.timeout)
+            await response.read(ANSWER_LIMIT, self.timeout)
         finally:
             exchange.close()
         if response.status == 401:
@@ -236,44 +227,3 @@ def _refusal(response: httpx.Response) -> Refusal | None:
         return Refusal(str(error["id"]), response.status_code, reason, message)
     except (ValueError, KeyError, TypeError):
         return None
-
-
-class _PooledTransport(httpx.AsyncBaseTransport):
-    """httpx over the gateway's own connections, for requests without a body."""
-
-    def __init__(self, pool: ConnectionPool, timeout: float) -> None:
-        self._pool = pool
-        self._timeout = timeout
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        exchange = Exchange(
-            self._pool,
-            b"%s %s HTTP/1.1" % (request.method.encode(), request.url.raw_path),
-            header_lines(request.headers.raw),
-            Content(),
-            timeout=self._timeout,
-            safe=True,
-            framed=False,
-        )
-        try:
-            response = await exchange.send()
-            body = await response.read(_ANSWER_LIMIT, self._timeout)
-        except Unreachable as error:
-            raise httpx.ConnectError(str(error), request=request) from error
-        except TimedOut as error:
-            raise httpx.ReadTimeout(str(error), request=request) from error
-        except UpstreamError as error:
-            raise httpx.RemoteProtocolError(str(error), request=request) from error
-        finally:
-            exchange.close()
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(body), request=request
-        )
-
-
-class _Body(httpx.AsyncByteStream):
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._body
