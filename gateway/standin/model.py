@@ -44,6 +44,7 @@ class User:
     last_picture_update: int = 0
     delete_at: int = 0
     """When the account was deactivated; 0 while it is in use."""
+    is_bot: bool = False
 
     @property
     def is_admin(self) -> bool:
@@ -106,6 +107,7 @@ class TeamMember:
     team_id: str
     user_id: str
     is_admin: bool
+    is_guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ from gateway.standin.api.places import add_channel, add_team, join_channel, join
 from gateway.standin.model import AccessToken, RemoteCluster, User, new_id, now_ms
 from gateway.standin.state import State
 
-_PEOPLE: Mapping[str, tuple[str, str]] = {
-    # How the ready line calls them: user name, roles.
-    "admin": ("admin", "system_admin system_user"),
-    "user": ("alice", "system_user"),
-    "other_user": ("bob", "system_user"),
-    "guest": ("guest", "system_guest"),
+_PEOPLE: Mapping[str, tuple[str, str, bool]] = {
+    # How the ready line calls them: user name, roles, whether it is a bot.
+    "admin": ("admin", "system_admin system_user", False),
+    "user": ("alice", "system_user", False),
+    "other_user": ("bob", "system_user", False),
+    "guest": ("guest", "system_guest", False),
+    "bot": ("bot", "system_user", True),
 }
 _PASSWORD = "Passw0rd!"  # noqa: S105 - everybody's, and printed at every start
 
@@ -21,7 +22,10 @@ def seed(state: State) -> dict[str, object]:
 
     Everybody but ``other_user`` is a member of the team and its two channels.
     """
-    people = {name: _person(state, *who) for name, who in _PEOPLE.items()}
+    people = {
+        name: _person(state, username, roles, is_bot=is_bot)
+        for name, (username, roles, is_bot) in _PEOPLE.items()
+    }
     admin = people["admin"]
     team = state.team_named("team") or add_team(state, "team", "Team", admin.id, "O")
     channels = {}
@@ -30,7 +34,7 @@ def seed(state: State) -> dict[str, object]:
             state, team.id, name, name.title(), admin.id, kind
         )
         channels[name] = channel.id
-        for who in ("user", "guest"):
+        for who in ("user", "guest", "bot"):
             if state.team_members.get(team.id, people[who].id) is None:
                 join_team(state, team.id, people[who].id)
             if state.channel_members.get(channel.id, people[who].id) is None:
@@ -46,7 +50,7 @@ def seed(state: State) -> dict[str, object]:
     }
 
 
-def _person(state: State, username: str, roles: str) -> User:
+def _person(state: State, username: str, roles: str, *, is_bot: bool) -> User:
     if (user := state.user_named(username)) is not None:
         return user
     now = now_ms()
@@ -58,6 +62,7 @@ def _person(state: State, username: str, roles: str) -> User:
         email=f"{username}@example.org",
         password=_PASSWORD,
         roles=roles,
+        is_bot=is_bot,
     )
     access = AccessToken(new_id(), new_id(), user.id, "made with the account")
     state.access_tokens.put(access, access.token)

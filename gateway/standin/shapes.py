@@ -58,6 +58,8 @@ def user_json(user: User, *, is_self: bool) -> Json:
         "manualTimezone": "",
         "useAutomaticTimezone": "true",
     }
+    if user.is_bot:
+        shown["is_bot"] = True
     shown["disable_welcome_email"] = False
     return shown
 
@@ -96,13 +98,14 @@ def team_json(team: Team) -> Json:
 
 
 def team_member_json(member: TeamMember) -> Json:
+    roles = "team_guest" if member.is_guest else "team_user"
     return {
         "team_id": member.team_id,
         "user_id": member.user_id,
-        "roles": "team_user team_admin" if member.is_admin else "team_user",
+        "roles": f"{roles} team_admin" if member.is_admin else roles,
         "delete_at": 0,
-        "scheme_guest": False,
-        "scheme_user": True,
+        "scheme_guest": member.is_guest,
+        "scheme_user": not member.is_guest,
         "scheme_admin": member.is_admin,
         "explicit_roles": "",
     }

@@ -134,5 +134,10 @@ class State:
             return True
         return self.channels.get(channel_id) is not None and self.is_admin(session)
 
+    def may_see_open_channels(self, session: Session, team_id: str) -> bool:
+        """Of the team: also those that one is no member of. Guests may not."""
+        member = self.team_members.get(team_id, session.user_id)
+        return (member is not None and not member.is_guest) or self.is_admin(session)
+
     def may_see_team(self, session: Session, team_id: str) -> bool:
         return self.team_members.get(team_id, session.user_id) is not None or self.is_admin(session)

@@ -45,6 +45,7 @@ class Api:
             "ADMIN": self._ready["admin"]["id"],
             "ALICE": self._ready["user"]["id"],
             "BOB": self._ready["other_user"]["id"],
+            "GUEST": self._ready["guest"]["id"],
         }
         for name, value in names.items():
             text = text.replace(name, value)
@@ -65,6 +66,10 @@ FOUND = [
     ("user", "GET", "/teams/TEAM/members/ALICE", None),
     ("user", "GET", "/teams/TEAM/channels/name/town", None),
     ("user", "GET", "/channels/PRIVATE", None),
+    ("guest", "GET", "/teams/TEAM", None),
+    ("guest", "GET", "/teams/TEAM/members/GUEST", None),
+    ("guest", "GET", "/channels/CHANNEL", None),
+    ("bot", "GET", "/channels/PRIVATE", None),
     ("user", "GET", "/channels/CHANNEL/members/ADMIN", None),
     ("user", "GET", "/channels/CHANNEL/posts", None),
     ("user", "GET", "/config/client?format=old", None),
@@ -97,6 +102,9 @@ REFUSED = [
     ("admin", "DELETE", f"/teams/{NO_ID}", None, 404, "app.team.get.find.app_error"),
     ("admin", "DELETE", "/teams/TEAM?permanent=true", None, 401, "api.user.delete_team.not_en"),
     ("user", "GET", "/teams/TEAM/members/BOB", None, 404, "app.team.get_member.missing"),
+    ("other_user", "GET", "/teams/TEAM/members/BOB", None, 403, PERMISSIONS),
+    ("admin", "GET", "/teams/TEAM/members/BOB", None, 404, "app.team.get_member.missing"),
+    ("user", "GET", f"/teams/{NO_ID}/members/ALICE", None, 403, PERMISSIONS),
     ("user", "POST", "/teams/TEAM/members", {"user_id": "BOB"}, 400, BODY_PARAM),
     ("user", "POST", "/teams/TEAM/members", {"team_id": "TEAM"}, 400, BODY_PARAM),
     (
@@ -109,6 +117,11 @@ REFUSED = [
     ),
     ("user", "POST", "/channels", [], 400, BODY_PARAM),
     ("user", "POST", "/channels", {"type": "D"}, 400, "api.channel.create_channel.direct_channel"),
+    ("user", "POST", "/channels/direct", {}, 400, BODY_PARAM),
+    ("user", "POST", "/channels/direct", ["ALICE"], 400, BODY_PARAM),
+    ("user", "POST", "/channels/direct", ["ALICE", "short"], 400, BODY_PARAM),
+    ("user", "POST", "/channels/direct", ["ADMIN", "BOB"], 403, PERMISSIONS),
+    ("user", "POST", "/channels/direct", ["ALICE", NO_ID], 400, "api.channel.create_direct_cha"),
     ("other_user", "POST", "/channels", {"team_id": "TEAM", "name": "x"}, 403, PERMISSIONS),
     (
         "user",
@@ -207,6 +220,25 @@ def test_a_member_of_the_team_joins_an_open_channel_alone(mattermost: StandInPro
     assert alice.made(f"/channels/{channel['id']}/members", {"user_id": "ALICE"})
 
 
+def test_a_guest_sees_no_open_channel_of_others(mattermost: StandInProcess) -> None:
+    place = {"team_id": "TEAM", "name": "not-for-guests", "display_name": "O", "type": "O"}
+    channel = Api(mattermost, "admin").made("/channels", place)
+    guest = Api(mattermost, "guest")
+    assert Api(mattermost, "user").call("GET", f"/channels/{channel['id']}").status == 200
+    assert guest.call("GET", f"/channels/{channel['id']}").status == 403
+    joining = guest.call("POST", f"/channels/{channel['id']}/members", {"user_id": "GUEST"})
+    assert joining.status == 403
+
+
+def test_two_people_have_one_channel(mattermost: StandInProcess) -> None:
+    alice, bob = Api(mattermost, "user"), Api(mattermost, "other_user")
+    channel = alice.made("/channels/direct", ["ALICE", "BOB"])
+    assert (channel["type"], channel["team_id"]) == ("D", "")
+    assert bob.made("/channels/direct", ["BOB", "ALICE"])["id"] == channel["id"]
+    assert bob.call("GET", f"/channels/{channel['id']}").status == 200
+    assert Api(mattermost, "guest").call("GET", f"/channels/{channel['id']}").status == 403
+
+
 def test_a_deactivated_account_is_shut_out(mattermost: StandInProcess) -> None:
     admin = Api(mattermost, "admin")
     account = {"username": "leaver", "email": "leaver@example.org", "password": "Passw0rd!"}
@@ -247,6 +279,17 @@ def test_files_of_other_people_do_not_get_into_a_post(mattermost: StandInProcess
 def test_a_guest_is_a_guest_of_the_channel(mattermost: StandInProcess) -> None:
     answer = Api(mattermost, "guest").call("GET", "/channels/CHANNEL/members/me")
     assert json.loads(answer.body)["roles"] == "channel_guest"
+    member = json.loads(Api(mattermost, "guest").call("GET", "/teams/TEAM/members/me").body)
+    assert (member["roles"], member["scheme_guest"], member["scheme_user"]) == (
+        "team_guest",
+        True,
+        False,
+    )
+
+
+def test_only_a_bot_says_that_it_is_one(mattermost: StandInProcess) -> None:
+    assert json.loads(Api(mattermost, "bot").call("GET", "/users/me").body)["is_bot"] is True
+    assert "is_bot" not in json.loads(Api(mattermost, "user").call("GET", "/users/me").body)
 
 
 def test_pages_outside_the_api_are_html(mattermost: StandInProcess) -> None:

@@ -12,7 +12,7 @@ from gateway.standin.errors import invalid_url_param, not_permitted
 from gateway.standin.events import Audience
 from gateway.standin.filestore import FileStore
 from gateway.standin.go.body import Body, BodyError
-from gateway.standin.go.json import decode_object
+from gateway.standin.go.json import decode_object, decode_texts
 from gateway.standin.go.urls import Values
 from gateway.standin.journal import Entry
 from gateway.standin.model import Session, User, is_valid_id
@@ -47,6 +47,13 @@ class Request:
             return decode_object(await self.body.read_all())
         except BodyError:
             return None
+
+    async def json_texts(self) -> list[str]:
+        """The body as a JSON list of strings; empty if it is none."""
+        try:
+            return decode_texts(await self.body.read_all())
+        except BodyError:
+            return []
 
 
 class Events(Protocol):

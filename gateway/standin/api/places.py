@@ -45,7 +45,13 @@ def add_team(state: State, name: str, display_name: str, creator_id: str, kind: 
 
 
 def join_team(state: State, team_id: str, user_id: str, *, is_admin: bool = False) -> TeamMember:
-    return state.team_members.put(TeamMember(team_id, user_id, is_admin), team_id, user_id)
+    member = TeamMember(team_id, user_id, is_admin, _is_guest(state, user_id))
+    return state.team_members.put(member, team_id, user_id)
+
+
+def _is_guest(state: State, user_id: str) -> bool:
+    user = state.users.get(user_id)
+    return user is not None and user.is_guest
 
 
 def add_channel(
@@ -72,13 +78,12 @@ def add_channel(
 def join_channel(
     state: State, channel_id: str, user_id: str, *, is_admin: bool = False
 ) -> ChannelMember:
-    user = state.users.get(user_id)
     member = ChannelMember(
         channel_id=channel_id,
         user_id=user_id,
         last_update_at=now_ms(),
         is_admin=is_admin,
-        is_guest=user is not None and user.is_guest,
+        is_guest=_is_guest(state, user_id),
     )
     return state.channel_members.put(member, channel_id, user_id)
 
@@ -189,6 +194,26 @@ async def create_channel(context: Context) -> Response:
     return json_response(channel_json(channel), 201)
 
 
+async def create_direct_channel(context: Context) -> Response:
+    """The channel of two people; there is one for each two, and it has no team."""
+    user_ids = await context.request.json_texts()
+    if len(user_ids) != 2:
+        raise invalid_body_param("user_ids")
+    if not all(map(is_valid_id, user_ids)):
+        raise invalid_body_param("user_id")
+    if context.session.user_id not in user_ids:
+        context.require_admin()
+    if any(context.state.users.get(user_id) is None for user_id in user_ids):
+        raise AppError("api.channel.create_direct_channel.invalid_user.app_error", 400)
+    name = "__".join(sorted(user_ids))
+    channel = context.state.channel_named("", name)
+    if channel is None:
+        channel = add_channel(context.state, "", name, "", user_ids[0], "D")
+        for user_id in user_ids:
+            join_channel(context.state, channel.id, user_id)
+    return json_response(channel_json(channel), 201)
+
+
 async def get_channel(context: Context) -> Response:
     channel = context.state.channels.get(context.require_id("channel_id"))
     if channel is None:
@@ -214,7 +239,7 @@ def _show_named_channel(context: Context, team_id: str) -> Response:
 
 
 def _show_channel(context: Context, channel: Channel) -> Response:
-    is_visible = channel.type == "O" and context.state.may_see_team(
+    is_visible = channel.type == "O" and context.state.may_see_open_channels(
         context.session, channel.team_id
     )
     if not is_visible:
@@ -246,7 +271,8 @@ async def add_channel_member(context: Context) -> Response:
     if channel is None:
         raise AppError("app.channel.get.existing.app_error", 404)
     joins_itself = channel.type == "O" and user_id == context.session.user_id
-    if not (joins_itself and context.state.may_see_team(context.session, channel.team_id)):
+    may_see = context.state.may_see_open_channels
+    if not (joins_itself and may_see(context.session, channel.team_id)):
         context.require_channel(channel_id)
     member = join_channel(context.state, channel_id, user_id)
     return json_response(channel_member_json(member), 201)
@@ -281,6 +307,7 @@ ROUTES = (
     Route("GET", "/teams/{team_id}/members/{user_id}", get_team_member),
     Route("GET", "/users/{user_id}/teams", list_teams_of_user),
     Route("POST", "/channels", create_channel),
+    Route("POST", "/channels/direct", create_direct_channel),
     Route("GET", "/channels/{channel_id}", get_channel),
     Route("GET", "/teams/{team_id}/channels/name/{channel_name}", get_channel_by_name),
     Route("GET", "/teams/name/{team_name}/channels/name/{channel_name}", get_channel_by_team_name),

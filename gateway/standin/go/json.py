@@ -21,6 +21,17 @@ def decode_object(raw: bytes) -> dict[str, object] | None:
     return {name.lower(): inner for name, inner in value.items()}
 
 
+def decode_texts(raw: bytes) -> list[str]:
+    """The first JSON value, if it is a list of strings; else nothing."""
+    try:
+        value, _ = _DECODER.raw_decode(raw.decode("utf-8", "replace").lstrip(" \t\r\n"))
+    except ValueError:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        return []
+    return value
+
+
 def text_of(document: dict[str, object], name: str) -> str:
     """A string field; empty if it is missing or something else."""
     value = document.get(name)
