@@ -42,7 +42,9 @@ class Identity:
 
     user_id: str
     username: str
+    """Empty for another Mattermost."""
     roles: frozenset[str]
+    is_bot: bool = False
 
     def __post_init__(self) -> None:
         if not self.user_id:

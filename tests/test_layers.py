@@ -32,6 +32,7 @@ LEVELS = {
     "endpoints": 0,
     "content": 0,
     "names": 0,
+    "places": 0,
     "units": 0,
     "values": 0,
     "writes": 0,

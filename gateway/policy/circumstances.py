@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+
+from gateway.places import NOWHERE, Place, Question
+from gateway.values import Identity
 
 
 class Role(StrEnum):
@@ -17,6 +19,19 @@ class Role(StrEnum):
     SYSTEM_ADMIN = "system_admin"
 
 
+def roles_of(identity: Identity) -> frozenset[Role]:
+    """One of guest, bot and user, and whether they administer the system; nothing for another
+    Mattermost. Who administers a team, the place tells."""
+    if not identity.username:
+        return frozenset()
+    if "system_guest" in identity.roles:
+        role = Role.GUEST
+    else:
+        role = Role.BOT if identity.is_bot else Role.USER
+    administers = "system_admin" in identity.roles
+    return frozenset({role, Role.SYSTEM_ADMIN} if administers else {role})
+
+
 class IdentityKind(StrEnum):
     """By which means it is known who sends a file."""
 
@@ -26,26 +41,6 @@ class IdentityKind(StrEnum):
     """The credentials of another Mattermost."""
     STRANGER = "stranger"
     """It is not known."""
-
-
-class Place(NamedTuple):
-    """The channel that a file is for, and its team, by id and by name; empty where it has none."""
-
-    channel: frozenset[str] = frozenset()
-    team: frozenset[str] = frozenset()
-    team_admin: bool = False
-    """Whether the sender administers the team."""
-
-
-class Question(StrEnum):
-    """What has to be asked about a place before conditions on it can be looked at."""
-
-    CHANNEL = "channel"
-    TEAM = "team"
-    TEAM_ADMIN = "team_admin"
-
-
-NOWHERE = Place()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from gateway.policy.circumstances import Circumstances, Conditions, Question
+from gateway.places import Question
+from gateway.policy.circumstances import Circumstances, Conditions
 from gateway.policy.rules import Agreement, Metadata, Policy
 from gateway.policy.selectors import EVERYTHING, NOTHING, TypeSelector
 

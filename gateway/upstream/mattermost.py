@@ -2,12 +2,15 @@
 
 import json
 import ssl
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from gateway.places import Channel, Team
 from gateway.refusals import Headers, Refusal, session_expired, shown
 from gateway.upstream.connection import Broken, Interim, RawHeaders, UpstreamError
 from gateway.upstream.exchange import ConnectionPool, Content, Exchange, header_lines
@@ -16,6 +19,8 @@ from gateway.upstream.transport import ANSWER_LIMIT, PooledTransport
 from gateway.values import Credential, CredentialKind, Identity, UploadSession
 
 T = TypeVar("T")
+
+Json = dict[str, object]
 
 
 class Mattermost:
@@ -124,6 +129,54 @@ class Mattermost:
             raise Broken(f"uploads answered {response.status_code}")
         return read_upload_session(response.content)
 
+    async def channel(
+        self, channel_id: str, credential: Credential, headers: RawHeaders
+    ) -> Channel | Refusal:
+        """The channel, or Mattermost's refusal to tell of it. Raises UpstreamError."""
+        path = f"channels/{channel_id}"
+        return await self._asked(path, credential, headers, partial(_channel, channel_id))
+
+    async def team(
+        self, team_id: str, credential: Credential, headers: RawHeaders
+    ) -> Team | Refusal:
+        """The team, or Mattermost's refusal to tell of it. Raises UpstreamError."""
+        return await self._asked(f"teams/{team_id}", credential, headers, partial(_team, team_id))
+
+    async def administers(
+        self, team_id: str, user_id: str, credential: Credential, headers: RawHeaders
+    ) -> bool | Refusal:
+        """Whether the user is an administrator of the team, or Mattermost's refusal to tell.
+        Raises UpstreamError."""
+        path = f"teams/{team_id}/members/{user_id}"
+        read = partial(_administers, team_id, user_id)
+        told = await self._asked(path, credential, headers, read)
+        # Who may see any team is told of those that they are no member of.
+        return False if isinstance(told, Refusal) and told.status == 404 else told
+
+    async def _asked(
+        self,
+        path: str,
+        credential: Credential,
+        headers: RawHeaders,
+        read: Callable[[Json], T],
+    ) -> T | Refusal:
+        """What ``read`` makes of Mattermost's answer to whoever holds ``credential``.
+
+        It raises ValueError, KeyError or TypeError for an answer to something else."""
+        path += credential_query(credential)
+        response = await self._get(path, headers + credential_headers(credential))
+        if response.status_code == 401:
+            return _rejection(response)
+        if response.status_code in (403, 404) and (refusal := _refusal(response)) is not None:
+            return refusal
+        kind = path.partition("/")[0]
+        if response.status_code != 200:
+            raise Broken(f"{kind} answered {response.status_code}")
+        try:
+            return read(_object(response.content))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Broken(f"{kind} did not answer with what was asked for") from error
+
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""
         response = await self._get("system/ping", [])
@@ -168,23 +221,31 @@ def credential_query(credential: Credential) -> str:
 
 def _is_well(response: httpx.Response) -> bool:
     try:
-        return bool(response.json()["status"] == "OK")
+        return _object(response.content)["status"] == "OK"
     except (ValueError, KeyError, TypeError):
         return False
 
 
 def _identity(response: httpx.Response) -> Identity:
     try:
-        user = response.json()
-        return Identity(user["id"], user["username"], frozenset(user["roles"].split()))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        user = _object(response.content)
+        username = _checked(user["username"], str)
+        if not username:
+            raise ValueError("a user has a name")
+        return Identity(
+            user_id=_checked(user["id"], str),
+            username=username,
+            roles=frozenset(_checked(user["roles"], str).split()),
+            is_bot=_checked(user.get("is_bot", False), bool),  # left out where it is not so
+        )
+    except (ValueError, KeyError, TypeError) as error:
         raise Broken("users/me did not answer with a user") from error
 
 
 def read_upload_session(document: bytes) -> UploadSession:
     """Raises Broken unless ``document`` is one, as Mattermost writes it."""
     try:
-        session = json.loads(document)
+        session = _object(document)
         return UploadSession(
             id=_checked(session["id"], str),
             user_id=_checked(session["user_id"], str),
@@ -196,6 +257,45 @@ def read_upload_session(document: bytes) -> UploadSession:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Broken("Mattermost did not answer with an upload session") from error
+
+
+def _channel(asked: str, channel: Json) -> Channel:
+    return Channel(
+        id=_same_id(channel["id"], asked),
+        name=_checked(channel["name"], str),
+        team_id=_checked(channel["team_id"], str),
+    )
+
+
+def _team(asked: str, team: Json) -> Team:
+    return Team(id=_same_id(team["id"], asked), name=_checked(team["name"], str))
+
+
+def _administers(team_id: str, user_id: str, member: Json) -> bool:
+    """By a role, or by whatever roles administrators have here; former members do not."""
+    _same_id(member["team_id"], team_id)
+    _same_id(member["user_id"], user_id)
+    has_role = "team_admin" in _checked(member["roles"], str).split()
+    by_scheme = _checked(member["scheme_admin"], bool)
+    has_left = _checked(member["delete_at"], int) != 0
+    return (has_role or by_scheme) and not has_left
+
+
+def _same_id(value: object, asked: str) -> str:
+    """The id as Mattermost writes it: some databases find it in any case. Raises ValueError for
+    another one, and TypeError."""
+    given = _checked(value, str)
+    if given.lower() != asked.lower():
+        raise ValueError(f"{given!r} was not asked for")
+    return given
+
+
+def _object(document: bytes) -> Json:
+    """Raises ValueError and TypeError unless it is one of JSON."""
+    try:
+        return _checked(json.loads(document), dict)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _checked(value: object, kind: type[T]) -> T:
@@ -221,7 +321,7 @@ def _rejection(response: httpx.Response) -> Refusal:
 def _refusal(response: httpx.Response) -> Refusal | None:
     """Mattermost's own words; None if it has none."""
     try:
-        error = response.json()
+        error = _object(response.content)
         reason = "unauthenticated" if response.status_code == 401 else "mattermost_refused"
         message = shown(str(error["message"]), 500)
         return Refusal(str(error["id"]), response.status_code, reason, message)

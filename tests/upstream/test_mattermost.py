@@ -8,6 +8,7 @@ import socket
 import httpx
 import pytest
 
+from gateway.places import Channel, Team
 from gateway.refusals import Refusal
 from gateway.upstream.connection import Broken, TimedOut, Unreachable, UpstreamError
 from gateway.upstream.mattermost import Mattermost, credential_headers
@@ -112,6 +113,13 @@ async def test_a_user() -> None:
     assert identity == Identity("u1", "alice", frozenset({"system_user", "system_admin"}))
 
 
+@pytest.mark.parametrize("is_bot", [True, False])
+async def test_a_bot(is_bot: bool) -> None:
+    identity, _ = await me(answer(200, USER | {"is_bot": is_bot}))
+    roles = frozenset({"system_user", "system_admin"})
+    assert identity == Identity("u1", "alice", roles, is_bot=is_bot)
+
+
 async def test_a_compressed_answer() -> None:
     body = gzip.compress(json.dumps(USER).encode())
     identity, _ = await me(answer(200, None, "Content-Encoding: gzip", body=body))
@@ -145,7 +153,13 @@ async def test_a_refusal_without_reasons(document: object) -> None:
         answer(200, "alice"),
         answer(200, [USER]),
         answer(200, {**USER, "id": ""}),
+        answer(200, {**USER, "id": 5}),
+        answer(200, {**USER, "username": ""}),
+        answer(200, {**USER, "username": None}),
         answer(200, {**USER, "roles": None}),
+        answer(200, {**USER, "is_bot": "true"}),
+        answer(200, {**USER, "is_bot": None}),
+        answer(200, body=b"[" * 1_000_000),
         answer(200, body=b"<html>"),
         answer(200, body=b"\xff"),
         answer(200, None, "Content-Encoding: gzip", body=b"no gzip"),
@@ -318,3 +332,142 @@ async def test_an_upload_session_that_is_not_told(status: int, reason: str) -> N
 async def test_an_answer_that_is_no_upload_session(given: bytes) -> None:
     with pytest.raises(Broken):
         await session(given, HEADER)
+
+
+# Channels and teams.
+
+CHANNEL_ID, TEAM_ID, USER_ID, OTHER_ID = "c1" * 13, "t1" * 13, "u1" * 13, "x1" * 13
+CHANNEL: dict[str, object] = {
+    "id": CHANNEL_ID,
+    "name": "town-square",
+    "team_id": TEAM_ID,
+    "type": "O",
+}
+TEAM: dict[str, object] = {"id": TEAM_ID, "name": "contributors", "type": "O"}
+MEMBER: dict[str, object] = {
+    "team_id": TEAM_ID,
+    "user_id": USER_ID,
+    "roles": "team_user",
+    "delete_at": 0,
+    "scheme_admin": False,
+}
+MISSING = {"id": "app.team.get_member.missing.app_error", "message": "No team member found."}
+KINDS: dict[str, tuple[dict[str, object], str]] = {
+    "channel": (CHANNEL, f"channels/{CHANNEL_ID}"),
+    "team": (TEAM, f"teams/{TEAM_ID}"),
+    "administers": (MEMBER, f"teams/{TEAM_ID}/members/{USER_ID}"),
+}
+
+
+async def place(
+    kind: str, given: bytes, credential: Credential = HEADER
+) -> tuple[Channel | Team | bool | Refusal, Request]:
+    """What one of the questions about places makes of an answer, and the request."""
+    requests: list[Request] = []
+
+    async def serve(visitor: Visitor) -> None:
+        requests.append(await visitor.head())
+        await visitor.send(given)
+
+    async with upstream(serve, subpath="/chat", timeout=0.5) as server:
+        mattermost, headers = server.mattermost, [(b"x-a", b"1")]
+        result: Channel | Team | bool | Refusal
+        if kind == "channel":
+            result = await mattermost.channel(CHANNEL_ID, credential, headers)
+        elif kind == "team":
+            result = await mattermost.team(TEAM_ID, credential, headers)
+        else:
+            result = await mattermost.administers(TEAM_ID, USER_ID, credential, headers)
+    return result, requests[0]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_question_about_a_place(kind: str) -> None:
+    document, path = KINDS[kind]
+    _, request = await place(kind, answer(200, document))
+    assert request.line == f"GET /chat/api/v4/{path} HTTP/1.1"
+    assert (request.header("authorization"), request.header("x-a")) == ("Bearer secret", "1")
+    query = Credential(CredentialKind.QUERY, "a&b")
+    _, request = await place(kind, answer(200, document), query)
+    assert request.line == f"GET /chat/api/v4/{path}?access_token=a%26b HTTP/1.1"
+
+
+async def test_a_channel() -> None:
+    channel, _ = await place("channel", answer(200, CHANNEL))
+    assert channel == Channel(CHANNEL_ID, "town-square", TEAM_ID)
+    channel, _ = await place("channel", answer(200, CHANNEL | {"team_id": "", "type": "D"}))
+    assert channel == Channel(CHANNEL_ID, "town-square", "")
+
+
+async def test_a_channel_has_the_id_that_mattermost_writes() -> None:
+    """A database that compares without case finds it by another spelling."""
+    channel, _ = await place("channel", answer(200, CHANNEL | {"id": CHANNEL_ID.upper()}))
+    assert channel == Channel(CHANNEL_ID.upper(), "town-square", TEAM_ID)
+
+
+async def test_a_team() -> None:
+    team, _ = await place("team", answer(200, TEAM))
+    assert team == Team(TEAM_ID, "contributors")
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"roles": "team_user team_admin"}, True),
+        ({"scheme_admin": True, "roles": "team_user custom_role"}, True),
+        ({"roles": "team_guest", "scheme_admin": False}, False),
+        ({"roles": "not_team_admin"}, False),
+        ({"scheme_admin": True, "delete_at": 1795373950188}, False),  # has left the team
+    ],
+)
+async def test_an_administrator_of_a_team(changes: dict[str, object], *, expected: bool) -> None:
+    administers, _ = await place("administers", answer(200, MEMBER | changes))
+    assert administers is expected
+
+
+async def test_who_is_no_member_of_a_team_does_not_administer_it() -> None:
+    administers, _ = await place("administers", answer(404, MISSING))
+    assert administers is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [(kind, status) for kind in KINDS for status in (401, 403)] + [("channel", 404), ("team", 404)],
+)
+async def test_a_place_that_is_not_told(kind: str, status: int) -> None:
+    error = {"id": "api.context.permissions.app_error", "message": "No."}
+    refused, _ = await place(kind, answer(status, error, "Set-Cookie: MMAUTHTOKEN="))
+    reason, cookies = (
+        ("unauthenticated", ((b"set-cookie", b"MMAUTHTOKEN="),))
+        if status == 401
+        else ("mattermost_refused", ())
+    )
+    assert refused == Refusal(error["id"], status, reason, "No.", headers=cookies)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_answer_that_is_no_place(kind: str) -> None:
+    document, _ = KINDS[kind]
+    wrong = [
+        answer(500, {"id": "a", "message": "b"}),
+        answer(400, {"id": "a", "message": "b"}),
+        answer(429, {"id": "a", "message": "b"}),
+        answer(403, body=b"<html>"),
+        answer(404, body=b"<html>"),
+        answer(302, document, "Location: /login"),
+        answer(201, document),
+        answer(200, body=b"<html>"),
+        answer(200, body=b"[" * 1_000_000),
+        answer(200, [document]),
+        b"nonsense\r\n\r\n",
+        b"",
+    ]
+    for key in document.keys() - {"type"}:
+        wrong.append(answer(200, {k: v for k, v in document.items() if k != key}))
+        wrong.append(answer(200, document | {key: None}))
+        if key == "id" or (key.endswith("_id") and kind == "administers"):
+            wrong.append(answer(200, document | {key: OTHER_ID}))
+    for given in wrong:
+        with pytest.raises(Broken):
+            await place(kind, given)
