@@ -190,13 +190,19 @@ class Settings(BaseModel):
         "quota with it.",
     )
     session_ttl: Duration = Field(
-        60.0, description="How long Mattermost's answer about a credential is believed."
+        60.0,
+        description="How long Mattermost's answer about a credential, or about the channel or "
+        "team of a file, is believed.",
     )
     session_negative_ttl: Duration = Field(
-        5.0, description="How long a rejected credential stays rejected without asking again."
+        5.0,
+        description="How long a rejected credential stays rejected, and a hidden place hidden, "
+        "without asking again.",
     )
     session_cache_size: WholeNumber = Field(
-        20_000, ge=1, description="How many credentials are remembered, per worker."
+        20_000,
+        ge=1,
+        description="How many credentials, and how many places, are remembered, per worker.",
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),

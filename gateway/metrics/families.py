@@ -100,6 +100,12 @@ SESSION_LOOKUPS = Family(
     "Look-ups of credentials by result: hit, hit_rejected, joined, miss, error.",
     ("result",),
 )
+PLACE_LOOKUPS = Family(
+    f"{PREFIX}place_lookups",
+    "counter",
+    "Look-ups of channels and teams for rules about them, by result as for credentials.",
+    ("result",),
+)
 
 ALL = (
     REQUESTS,
@@ -114,4 +120,5 @@ ALL = (
     WEBSOCKETS_OPEN,
     UPSTREAM_EXCHANGES,
     SESSION_LOOKUPS,
+    PLACE_LOOKUPS,
 )

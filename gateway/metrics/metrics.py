@@ -59,6 +59,7 @@ class Metrics:
         self._stored_file_bytes = Histogram(cells, families.STORED_FILE_BYTES)
         self._exchanges = Counter(cells, families.UPSTREAM_EXCHANGES)
         self._sessions = Counter(cells, families.SESSION_LOOKUPS)
+        self._places = Counter(cells, families.PLACE_LOOKUPS)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
@@ -135,3 +136,6 @@ class Metrics:
 
     def session(self, result: str) -> None:
         self._sessions.add((result,))
+
+    def place(self, result: str) -> None:
+        self._places.add((result,))

@@ -4,7 +4,6 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import Awaitable
-from types import FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from gateway.identity.sessions import Sessions
 from gateway.refusals import Refusal, Refused, session_expired
 from gateway.upstream.connection import Unreachable
 from gateway.values import Credential, CredentialKind, Identity
+from tests.identity.support import Clock, reachable
 
 TTL, NEGATIVE_TTL, SIZE = 60.0, 5.0, 3
 
@@ -47,14 +47,6 @@ class Mattermost:
         if credential.token.startswith(self.good):
             return identity(credential.token)
         return session_expired()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -321,19 +313,6 @@ async def test_who_is_asked_for_again_is_not_the_oldest_any_more(
 
 
 # Secrets.
-
-
-def reachable(root: object) -> list[object]:
-    """Everything that can be got at from ``root``, except through code and modules."""
-    seen: dict[int, object] = {}
-    waiting = [root]
-    while waiting:
-        item = waiting.pop()
-        if id(item) in seen or isinstance(item, type | ModuleType | FunctionType):
-            continue
-        seen[id(item)] = item
-        waiting += gc.get_referents(item)
-    return list(seen.values())
 
 
 async def test_no_token_is_kept(clock: Clock) -> None:
