@@ -27,6 +27,7 @@ from gateway.endpoints import (
     UNLISTED,
     Rule,
 )
+from gateway.identity.places import Places
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota, parse_quotas
@@ -215,7 +216,16 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
 
     sessions = sessions_of(mattermost.me)
     detector = Detector()
-    rulings = Rulings(parts.rulebook)
+    places = Places(
+        mattermost.channel,
+        mattermost.team,
+        mattermost.administers,
+        ttl=settings.session_ttl,
+        negative_ttl=settings.session_negative_ttl,
+        size=settings.session_cache_size,
+        count=metrics.place,
+    )
+    rulings = Rulings(parts.rulebook, places, sessions.forget)
 
     def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
         return Delivery(

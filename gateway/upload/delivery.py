@@ -61,9 +61,9 @@ class Delivery:
         """By what a file is judged. Raises Refused and UpstreamError."""
         return await self._rulings.decide(self._endpoint, sender, target)
 
-    def decide_later(self, sender: Sender) -> Decision | None:
+    def decide_later(self) -> Decision | None:
         """For files of which it is not known yet where they go; None if that is no matter."""
-        return self._rulings.before(self._endpoint, sender)
+        return self._rulings.before(self._endpoint)
 
     async def deliver(self, caller: Caller, file: IncomingFile, account: Account) -> Answer:
         """Mattermost's answer to ``file``, whose outcome is added to ``account``.

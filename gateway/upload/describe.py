@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.body.content_type import form_boundary
 from gateway.body.filename import stored_name
+from gateway.places import is_id
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -18,7 +19,6 @@ from gateway.refusals import (
 from gateway.upload.request import FileTarget, UploadRequest
 
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_ID = re.compile(r"[A-Za-z0-9]{26}")
 
 
 class FormUpload(NamedTuple):
@@ -56,7 +56,7 @@ def declared_type(request: UploadRequest) -> str | None:
 
 def require_channel_id(channel_id: str) -> None:
     """Raises Refused unless ``channel_id`` looks like an id of Mattermost's."""
-    if not _ID.fullmatch(channel_id):
+    if not is_id(channel_id):
         raise Refused(invalid_url_param("channel_id"))
 
 

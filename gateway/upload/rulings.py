@@ -1,15 +1,26 @@
 """What the rules in force say to a file: who sends it, and where to."""
 
-from gateway.policy.circumstances import NOWHERE, Circumstances, Place
+from collections.abc import Callable
+
+from gateway.identity.places import Places
+from gateway.places import NOWHERE, Place, Question, known_as
+from gateway.policy.circumstances import Circumstances, roles_of
 from gateway.policy.ruleset import Decision, Rulebook
+from gateway.refusals import Refused
 from gateway.upload.request import FileTarget, RowTarget, Sender
+from gateway.values import Credential, CredentialKind
 
 
 class Rulings:
     """Finds what the conditions of rules are about, as far as there are rules that ask."""
 
-    def __init__(self, rulebook: Rulebook) -> None:
+    def __init__(
+        self, rulebook: Rulebook, places: Places, forget: Callable[[Credential], None]
+    ) -> None:
+        """``forget`` hears of credentials that Mattermost does not know any more."""
         self._rulebook = rulebook
+        self._places = places
+        self._forget = forget
 
     async def decide(
         self, endpoint: str, sender: Sender, target: FileTarget | RowTarget
@@ -19,19 +30,38 @@ class Rulings:
         rules = self._rulebook.rules
         if not rules.rules:
             return rules.default(endpoint)
-        place = await self._place(sender, target)
-        return rules.decide(self._circumstances(endpoint, sender, place))
+        try:
+            place = await self._place(sender, target, rules.questions)
+        except Refused as refused:
+            if refused.refusal.status == 401 and sender.credential is not None:
+                self._forget(sender.credential)
+            raise
+        return rules.decide(_circumstances(endpoint, sender, place))
 
-    def before(self, endpoint: str, sender: Sender) -> Decision | None:
+    def before(self, endpoint: str) -> Decision | None:
+        """For files of which it is not known yet where they go; None if that is no matter."""
         rules = self._rulebook.rules
         return rules.before(endpoint) if rules.questions else None
 
-    async def _place(self, sender: Sender, target: FileTarget | RowTarget) -> Place:
+    async def _place(
+        self, sender: Sender, target: FileTarget | RowTarget, questions: frozenset[Question]
+    ) -> Place:
+        identity, credential = sender.identity, sender.credential
+        if identity is None or credential is None or credential.kind is CredentialKind.SERVER:
+            return NOWHERE
+        asker = credential, identity.user_id
+        if isinstance(target, FileTarget):
+            if not target.channel_id:  # an import is for no channel
+                return NOWHERE
+            return await self._places.find(*asker, target.channel_id, sender.forwarded, questions)
+        if target.team_id:
+            return await self._places.team(*asker, target.team_id, sender.forwarded, questions)
         return NOWHERE
 
-    def _circumstances(self, endpoint: str, sender: Sender, place: Place) -> Circumstances:
-        identity = sender.identity
-        if identity is None:
-            return Circumstances(endpoint, sender.kind)
-        user = frozenset({identity.user_id, identity.username})
-        return Circumstances(endpoint, sender.kind, user, frozenset(), place)
+
+def _circumstances(endpoint: str, sender: Sender, place: Place) -> Circumstances:
+    identity = sender.identity
+    if identity is None:
+        return Circumstances(endpoint, sender.kind)
+    user = known_as(identity.user_id, identity.username)
+    return Circumstances(endpoint, sender.kind, user, roles_of(identity), place)

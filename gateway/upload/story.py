@@ -162,7 +162,7 @@ class Uploads:
         not know, and lets client ids come last.
         """
         waiting: list[WaitingFile] = []
-        later = self._delivery.decide_later(caller.sender)
+        later = self._delivery.decide_later()
         decision = later or await self._delivery.decide(caller.sender, FileTarget("", "", ""))
         values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
         with Held() as held:

@@ -1,6 +1,7 @@
 """A delivery with one policy, for tests of its steps."""
 
 from gateway.body.spool import SpoolArea
+from gateway.identity.places import Places
 from gateway.inspection.detector import Detector
 from gateway.ledger.sqlite import SQLiteLedger
 from gateway.policy.rules import Agreement, Policy
@@ -21,11 +22,13 @@ def permissive(largest: int) -> Policy:
 
 def delivery(mattermost: Mattermost, largest: int, spools: SpoolArea) -> Delivery:
     """Of anything of ``largest`` bytes or less, with no quotas."""
+    asks = mattermost.channel, mattermost.team, mattermost.administers
+    places = Places(*asks, ttl=1, negative_ttl=1, size=1)
     rules = Ruleset({"files": permissive(largest)})
     return Delivery(
         endpoint="files",
         mattermost=mattermost,
-        rulings=Rulings(Rulebook(rules)),
+        rulings=Rulings(Rulebook(rules), places, lambda credential: None),
         reception=Reception(detector=Detector(), examiner=Examiner(), spools=spools),
         booking=Booking((), SQLiteLedger(spools.directory / "unused")),
         count_exchange=lambda result: None,
