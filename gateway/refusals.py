@@ -64,12 +64,24 @@ def file_too_large(name: str, size: int | None, limit: int) -> Refusal:
 
 
 def extension_denied(name: str, extension: str) -> Refusal:
+    """``extension`` is empty where the name has none."""
+    which = f"files ending in .{shown(extension, 20)}" if extension else "names without an ending"
     return Refusal(
         "gateway.extension_denied",
         403,
         "extension_denied",
-        f"“{shown(name)}” was not uploaded: files ending in .{shown(extension, 20)} are not "
-        "allowed here. Ask your administrator if you need to share it.",
+        f"“{shown(name)}” was not uploaded: {which} are not allowed here. Ask your administrator "
+        "if you need to share it.",
+    )
+
+
+def name_denied(name: str) -> Refusal:
+    return Refusal(
+        "gateway.name_denied",
+        403,
+        "name_denied",
+        f"“{shown(name)}” was not uploaded: files of such a name are not allowed here. Give it "
+        "another name, or ask your administrator if you need to share it.",
     )
 
 

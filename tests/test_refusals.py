@@ -13,6 +13,7 @@ from gateway.refusals import Refusal, Refused, file_too_large, shown
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "file_too_large": ("holiday.mp4", 300 * 2**20, 100 * 2**20),
     "extension_denied": ("setup.exe", "exe"),
+    "name_denied": ("passwords.txt",),
     "type_denied": ("setup.bin", "application/x-dosexec", "a program"),
     "content_mismatch": (
         "invoice.pdf",
@@ -75,6 +76,7 @@ def test_statuses_are_in_their_places() -> None:
     assert {name: refusal.status for name, refusal in ALL.items()} == {
         "file_too_large": 413,
         "extension_denied": 403,
+        "name_denied": 403,
         "type_denied": 415,
         "content_mismatch": 415,
         "file_name_refused": 400,
@@ -130,7 +132,9 @@ def test_the_limit_and_the_size_are_told() -> None:
     assert "00:00 UTC" in quota
 
 
-@pytest.mark.parametrize("factory", ["file_too_large", "extension_denied", "type_denied"])
+@pytest.mark.parametrize(
+    "factory", ["file_too_large", "extension_denied", "name_denied", "type_denied"]
+)
 def test_a_name_does_not_fill_the_screen(factory: str) -> None:
     arguments = (LONGEST_NAME, *EXAMPLES[factory][1:])
     refusal = getattr(refusals, factory)(*arguments)

@@ -1,7 +1,12 @@
 """Verdicts: facts and policy in, a refusal or nothing out."""
 
+import re
+from collections.abc import Callable
+from fnmatch import translate
+from functools import lru_cache
+
 from gateway.content import split
-from gateway.names import extensions
+from gateway.names import endings, extensions, readings
 from gateway.policy.agreement import (
     Agreement,
     broken_promise,
@@ -15,9 +20,13 @@ from gateway.refusals import (
     content_mismatch,
     extension_denied,
     file_too_large,
+    name_denied,
     shown,
     type_denied,
 )
+
+_NEVER = "(?!)"
+"""A pattern that matches nothing."""
 
 
 def judge_declaration(policy: Policy, name: str, size: int | None) -> Refusal | None:
@@ -25,6 +34,10 @@ def judge_declaration(policy: Policy, name: str, size: int | None) -> Refusal | 
     for extension in extensions(name):
         if extension in policy.denied_extensions:
             return extension_denied(name, extension)
+    if policy.limits_names:
+        refusal = _judge_name(policy, name)
+        if refusal is not None:
+            return refusal
     if size is not None and size > policy.max_file_size:
         return file_too_large(name, size, policy.max_file_size)
     return None
@@ -40,7 +53,11 @@ def judge_content(
     refusal = _judge_agreement(policy, name, content_type, declared)
     if refusal is not None:
         return refusal
-    if policy.denied.matches(content_type) or not policy.allowed.matches(content_type):
+    if (
+        policy.denied.matches(content_type)
+        or not policy.allowed.matches(content_type)
+        or not policy.within.matches(content_type)
+    ):
         return type_denied(name, split(content_type)[0], called(content_type))
     return None
 
@@ -50,6 +67,23 @@ def unkept_promise(policy: Policy, name: str, content_type: str) -> str | None:
     if policy.agreement is Agreement.OFF:
         return None
     return broken_promise(extensions(name), content_type)
+
+
+def _judge_name(policy: Policy, name: str) -> Refusal | None:
+    """However it may be read, it has to be allowed."""
+    allowed = policy.allowed_extensions
+    for reading in readings(name):
+        its = endings(reading)
+        if allowed is not None and allowed.isdisjoint(its):
+            return extension_denied(name, its[0] if its else "")
+        if _one_of(policy.denied_names)(reading) or not _one_of(policy.allowed_names)(reading):
+            return name_denied(name)
+    return None
+
+
+@lru_cache(256)
+def _one_of(globs: tuple[str, ...]) -> Callable[[str], object]:
+    return re.compile("|".join(map(translate, globs)) or _NEVER).match
 
 
 def _judge_agreement(

@@ -1,7 +1,7 @@
 """The rules that files are judged by."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -10,10 +10,19 @@ from gateway.policy.agreement import Agreement
 from gateway.policy.selectors import EVERYTHING, TypeSelector
 from gateway.policy.traits import Trait
 
-__all__ = ["DEFAULT_RULE", "Agreement", "Metadata", "Policy"]
+__all__ = [
+    "DEFAULT_RULE",
+    "Agreement",
+    "ArchiveRules",
+    "ImageRules",
+    "Metadata",
+    "Policy",
+    "Unseen",
+]
 
 DEFAULT_RULE = "default"
 """The name of what the settings say, which decides where no other rule does."""
+_ALL_NAMES = ("*",)
 
 
 class Metadata(StrEnum):
@@ -24,6 +33,51 @@ class Metadata(StrEnum):
     """Where it can be; what cannot be parsed passes as it is."""
     REQUIRE = "require"
     """A picture whose metadata cannot be removed is refused."""
+
+
+class Unseen(StrEnum):
+    """What becomes of what nobody can look into."""
+
+    DENY = "deny"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveRules:
+    """How far archives are looked into, and what they may have in them."""
+
+    max_entries: int = 10_000
+    """Of an archive and all that are in it."""
+    max_unpacked_size: int = 2**30
+    """Bytes of all entries together."""
+    max_ratio: int = 200
+    """How many times as large as it is an archive may become."""
+    max_depth: int = 3
+    """Archives within archives; 1 is one without any."""
+    max_seconds: float = 10.0
+    """How long it may take to look into one."""
+    encrypted: Unseen = Unseen.DENY
+    unreadable: Unseen = Unseen.DENY
+    """What is broken, or of a kind that nobody here can read."""
+
+    def __post_init__(self) -> None:
+        counts = (self.max_entries, self.max_unpacked_size, self.max_ratio, self.max_depth)
+        if min(counts) < 1 or not self.max_seconds > 0:
+            raise ValueError(f"{self} lets no archive pass")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRules:
+    """How large a picture may be once it is decoded."""
+
+    max_pixels: int = 40_000_000
+    """Of one frame."""
+    max_frames: int = 200
+    """Of an animation."""
+
+    def __post_init__(self) -> None:
+        if min(self.max_pixels, self.max_frames) < 1:
+            raise ValueError(f"{self} lets no picture pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +97,7 @@ class Policy:
     """What the endpoint takes at all; allowed is only what is in here as well."""
     allowed_extensions: frozenset[str] | None = None
     """None allows all, and names without one."""
-    allowed_names: tuple[str, ...] = ("*",)
+    allowed_names: tuple[str, ...] = _ALL_NAMES
     """Globs in small letters (fnmatch), one of which has to match."""
     denied_names: tuple[str, ...] = ()
     """Globs in small letters, none of which may match."""
@@ -52,6 +106,12 @@ class Policy:
     metadata: Metadata = Metadata.KEEP
     message: str = ""
     """What users are told beside the reason why a file may not pass."""
+    archives: ArchiveRules | None = None
+    """None does not look into archives."""
+    images: ImageRules | None = None
+    """None does not look how large pictures are."""
+    limits_names: bool = field(init=False)
+    """Whether there is more to say of names than which endings are denied."""
 
     @property
     def looks_closely(self) -> bool:
@@ -65,6 +125,8 @@ class Policy:
         for extension in self.denied_extensions | (self.allowed_extensions or frozenset()):
             if extension != extension.lower() or extension.startswith("."):
                 raise ValueError(f"{extension!r} is not a lower-case ending without its dot")
+        limited = self.allowed_extensions is not None or self.allowed_names != _ALL_NAMES
+        object.__setattr__(self, "limits_names", limited or bool(self.denied_names))
 
     def fingerprint(self) -> str:
         """The same for equal policies, in whatever process."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.places import Question
 from gateway.policy.circumstances import Circumstances, Conditions
-from gateway.policy.rules import Agreement, Metadata, Policy
+from gateway.policy.rules import Agreement, ArchiveRules, ImageRules, Metadata, Policy
 from gateway.policy.selectors import EVERYTHING, NOTHING, TypeSelector
 
 NO_LIMIT = 2**63 - 1
@@ -52,6 +52,8 @@ class Effects:
     scan: bool | None = None
     metadata: Metadata | None = None
     message: str | None = None
+    archives: ArchiveRules | None = None
+    images: ImageRules | None = None
 
     def said(self) -> dict[str, Any]:
         """What is not None, by its name, which is that of a policy's field."""
@@ -94,7 +96,7 @@ class Ruleset:
     enforce: bool = True
     """False lets everything pass, and reports what would be refused."""
     _decisions: dict[tuple[str, tuple[int, ...]], Decision] = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @property

@@ -28,7 +28,7 @@ class TypeSelector:
     """Such as ``image``."""
     types: frozenset[str] = frozenset()
     """Canonical names."""
-    _known: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Verdicts so far, since content types are few."""
 
     @classmethod
@@ -64,6 +64,12 @@ class TypeSelector:
             frozenset(families),
             frozenset(types),
         )
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        words = (*sorted(self.groups), *sorted(self.traits), *sorted(self.types))
+        families = [f"{family}/*" for family in sorted(self.families)]
+        return ", ".join(("*",) * self.everything + words + tuple(families))
 
     def matches(self, content_type: str) -> bool:
         if self.everything:

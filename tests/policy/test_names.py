@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.names import extensions
+from gateway.names import extensions, readings
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,21 @@ from gateway.names import extensions
 )
 def test_extensions(name: str, endings: tuple[str, ...]) -> None:
     assert extensions(name) == endings
+
+
+@pytest.mark.parametrize(
+    ("name", "read_as"),
+    [
+        ("A.TXT", ("a.txt",)),
+        ("folder/a.txt", ("a.txt",)),
+        ("a.txt. .", ("a.txt",)),
+        ("ａ.TXT", ("a.txt",)),
+        ("a.exe::$DATA", ("a.exe",)),
+        ("a.exe:b.jpg", ("a.exe:b.jpg", "a.exe")),
+        ("a.exe .:b.jpg", ("a.exe .:b.jpg", "a.exe")),
+        ("Meeting 10:30.pdf", ("meeting 10:30.pdf",)),
+        ("", ("",)),
+    ],
+)
+def test_readings(name: str, read_as: tuple[str, ...]) -> None:
+    assert readings(name) == read_as

@@ -50,6 +50,21 @@ def test_matches(text: str, content_type: str, answer: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("", ""),
+        ("*/*", "*"),
+        ("video/*, application/x-pdf, scripts, images, macros",
+         "images, scripts, macros, application/pdf, video/*"),
+    ],
+)  # fmt: skip
+def test_as_text(text: str, written: str) -> None:
+    selector = TypeSelector.parse(text)
+    assert str(selector) == written
+    assert TypeSelector.parse(written) == selector
+
+
+@pytest.mark.parametrize(
     "item", ["pictures", "image", "image/", "/png", "*/png", "im*", "a/b/c", "text/plain; x=y"]
 )
 def test_malformed(item: str) -> None:
