@@ -1,0 +1,1 @@
+"""The policy file: TOML that an administrator writes, read into rules."""

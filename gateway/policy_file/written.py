@@ -1,0 +1,134 @@
+"""How single values are written in the file."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from gateway.endpoints import ATTACHMENTS, ENDPOINTS, IMPORTS, UNLISTED, Way
+from gateway.names import plain
+from gateway.policy.extensions import parse_extensions
+from gateway.policy.groups import MEMBERS, Group
+from gateway.policy.rules import Metadata
+from gateway.policy.traits import Trait
+from gateway.policy_file.forms import Also, Text, Word
+from gateway.units import parse_size
+
+# Content types
+
+_FAMILIES = (
+    "application", "audio", "biosig", "chemical", "font", "image", "inode", "message", "model",
+    "multipart", "rinex", "text", "video",
+)  # fmt: skip
+"""Of the IANA registry and of libmagic; beside these there are private ones, ``x-…``."""
+_SELECTABLE = (*(group for group in Group if group is not Group.OTHER), *Trait)
+_NAME = r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}"
+TYPE = Text(
+    rf"\*|\*/\*|{'|'.join(_SELECTABLE)}|(?:{'|'.join(_FAMILIES)}|x-[a-z0-9-]+)/(?:\*|{_NAME})",
+    "a content type such as application/pdf or image/*, or one of the groups "
+    f"{', '.join(_SELECTABLE)}, in small letters",
+    (*_SELECTABLE, *MEMBERS, *(f"{family}/*" for family in _FAMILIES)),
+)
+
+
+# Names of files
+
+_ENDING = r"(?:\*?\.)?[^\s./*?,][^\s/*?,]*"
+_DEFAULT = "default"
+
+
+def _denied_ending(value: str) -> str:
+    word = value.lower()
+    if word[0] not in ".*" and word != _DEFAULT and get_close_matches(word, [_DEFAULT], 1, 0.85):
+        raise ValueError(
+            f"{value!r} is not {_DEFAULT}, the built-in list; if an ending is meant, write "
+            f"{'.' + value!r}"
+        )
+    return value
+
+
+ALLOWED_ENDING = Text(
+    rf"(?!{_DEFAULT}\s*(?:$|,)){_ENDING}",
+    "a file-name ending such as pdf or tar.gz (and default is a list of what is denied)",
+)
+DENIED_ENDING = Text(_ENDING, "a file-name ending such as exe or tar.gz", read=_denied_ending)
+GLOB = Text(
+    r"[^/\x00-\x1f]*[^/\x00-\x1f. ]",
+    "a glob such as invoice-*.pdf: it has no slash, as it is about the name only, and no dot or "
+    "blank at its end, since these count for nothing there",
+    read=plain,
+)
+
+
+def endings(items: Iterable[str]) -> frozenset[str]:
+    return parse_extensions(",".join(items))
+
+
+# Who and where
+
+_ID_OR_NAME = "in its address, such as {}; the name that is displayed may be another one"
+CHANNEL = Text(
+    "~?[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
+    "a channel's id, or its name as " + _ID_OR_NAME.format("town-square"),
+    read=lambda value: value.removeprefix("~").lower(),
+)
+TEAM = Text(
+    "[A-Za-z0-9][A-Za-z0-9_-]{0,63}",
+    "a team's id, or its name as " + _ID_OR_NAME.format("engineering"),
+    read=str.lower,
+)
+USER = Text(
+    "@?[A-Za-z0-9._-][A-Za-z0-9._:-]{0,127}",
+    "a user's id, or the name to log in with, such as alice",
+    read=lambda value: value.removeprefix("@").lower(),
+)
+_TAKING = dict.fromkeys(row.name for row in ENDPOINTS if row.rule and row.way is not Way.CHUNK)
+_CHUNKS = dict.fromkeys(row.name for row in ENDPOINTS if row.way is Way.CHUNK)
+ENDPOINT = Word(
+    (*_TAKING, UNLISTED, IMPORTS.name),
+    dict.fromkeys(_CHUNKS, "chunks follow what holds for uploads")
+    | {ATTACHMENTS.name: "attachments come to files and uploads"},
+)
+
+# The rest
+
+RULE_NAME = Text(
+    "(?!(?:default|none)$)[A-Za-z0-9_-]{1,64}",
+    "a name of letters, digits, - and _, 64 at most (default and none have a meaning of their own)",
+)
+MESSAGE = Text(
+    r"(?=.*\S)[^\x00-\x1f\x7f]{1,500}",
+    "a message of one line, of 1 to 500 characters",
+    read=str.strip,
+)
+_SIZE = r"\s*[0-9]{1,15}(?:\.[0-9]{1,6})?\s*(?:(?:[KMGTkmgt][Ii]?)?[Bb])?\s*"
+
+
+def _size(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(_SIZE, value):
+        raise ValueError(f"{value!r} is not a size such as 512KiB, 20MiB or 2GiB")
+    return parse_size(value)
+
+
+OR_SIZE = Also(_size, {"type": "string", "pattern": f"^(?:{_SIZE})$"})
+
+
+def _defaults(value: object) -> object:
+    if value is False:
+        raise ValueError("leave it out instead: without it, nobody looks")
+    return {} if value is True else value
+
+
+OR_TRUE = Also(_defaults, {"const": True})
+
+
+def metadata(value: object) -> Metadata:
+    """What ``strip_metadata`` says. Raises ValueError."""
+    if value is True:
+        return Metadata.REMOVE
+    if value is False:
+        return Metadata.KEEP
+    if value == Metadata.REQUIRE:
+        return Metadata.REQUIRE
+    raise ValueError('expected true, false or "require"')
