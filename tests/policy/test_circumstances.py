@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from gateway.places import Place, Question
 from gateway.policy.circumstances import (
     Circumstances,
     Conditions,
     IdentityKind,
-    Place,
-    Question,
     Role,
 )
 

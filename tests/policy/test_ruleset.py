@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.policy.circumstances import Circumstances, Conditions, IdentityKind, Question, Role
+from gateway.places import Question
+from gateway.policy.circumstances import Circumstances, Conditions, IdentityKind, Role
 from gateway.policy.judge import judge_content, judge_declaration
 from gateway.policy.rules import Agreement, ArchiveRules, ImageRules, Metadata, Policy
 from gateway.policy.ruleset import ANYTHING, NO_LIMIT, Effects, PolicyRule, Rulebook, Ruleset
