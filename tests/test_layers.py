@@ -32,6 +32,7 @@ LEVELS = {
     "refusals": 0.5,
     "endpoints": 0,
     "content": 0,
+    "contents": 0,
     "names": 0,
     "places": 0,
     "units": 0,
@@ -50,6 +51,7 @@ ONLY_IN = {
     "tomllib": {"policy_file"},
     "sqlite3": {"ledger", "standin"},
     "magic": {"inspection"},
+    "backports": {"inspection"},
     "prometheus_client": {"metrics"},
 }
 """Libraries and the subjects that may know them."""

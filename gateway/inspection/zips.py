@@ -35,6 +35,7 @@ _MAIN_PART = re.compile(
     r"application/vnd\.((?:openxmlformats-officedocument\.\w+|ms-word|ms-excel|ms-powerpoint|"
     r"ms-visio)\.[A-Za-z.]+?)\.main\b"
 )
+_VBA, _MACRO_SHEETS = "vbaproject.bin", "xl/macrosheets/"
 _TELL_OF_MACROS = ("vbaProject", "&#", "<!DOCTYPE")
 """No writer of documents spells letters as numbers there, or defines entities: that hides words."""
 _OTHER_PARTS = {
@@ -64,7 +65,9 @@ _IOS_APP = re.compile(r"Payload/[^/]+\.app/")
 _IWORK = re.compile(r"Index/.*\.iwa|index\.(?:apxl|xml)\.gz")
 
 
-class _Entry(NamedTuple):
+class ZipEntry(NamedTuple):
+    """An entry, as far as it matters for its archive's type."""
+
     name: str
     flags: int
     extra: bytes
@@ -92,10 +95,10 @@ def hidden_archive(head: bytes) -> str | None:
 
 def _type_at(head: bytes, start: int) -> str | None:
     entries = list(_entries(head, start))
-    return _type_of(entries) if entries else None
+    return type_of(entries) if entries else None
 
 
-def _entries(head: bytes, start: int) -> Iterator[_Entry]:
+def _entries(head: bytes, start: int) -> Iterator[ZipEntry]:
     budget = _MOST_INFLATED
     for _ in range(_MOST_ENTRIES):
         if len(head) < start + _HEADER.size or head[start : start + 4] != _MARK:
@@ -111,7 +114,7 @@ def _entries(head: bytes, start: int) -> Iterator[_Entry]:
         content, end = b"", data_at + size
         if method == _STORED and not flags & _SIZE_FOLLOWS:
             content = head[data_at:end]
-        elif method == _DEFLATED and (flags & _SIZE_FOLLOWS or _telling(name)):
+        elif method == _DEFLATED and (flags & _SIZE_FOLLOWS or is_telling(name)):
             most = budget if flags & _SIZE_FOLLOWS else min(budget, _MOST_OF_ONE)
             content, used, ended = _inflated(memoryview(head)[data_at:], most)
             budget -= len(content)
@@ -120,11 +123,12 @@ def _entries(head: bytes, start: int) -> Iterator[_Entry]:
                 end = _behind_descriptor(head, end)
         elif flags & _SIZE_FOLLOWS:
             end = len(head)
-        yield _Entry(name, flags, head[name_at + name_size : data_at], content)
+        yield ZipEntry(name, flags, head[name_at + name_size : data_at], content[:_MOST_OF_ONE])
         start = end
 
 
-def _telling(name: str) -> bool:
+def is_telling(name: str) -> bool:
+    """Whether the content of an entry of that name matters."""
     return name in ("mimetype", "[Content_Types].xml", "META-INF/manifest.xml")
 
 
@@ -146,7 +150,8 @@ def _behind_descriptor(head: bytes, end: int) -> int:
     return found if found >= 0 else len(head)
 
 
-def _type_of(entries: list[_Entry]) -> str:
+def type_of(entries: list[ZipEntry]) -> str:
+    """The type of an archive that has these."""
     names = {entry.name for entry in entries}
     findings: set[Finding] = set()
     if any(entry.flags & _ENCRYPTED for entry in entries):
@@ -168,7 +173,7 @@ def _has_jar_mark(extra: bytes) -> bool:
     return len(extra) >= 4 and struct.unpack_from("<H", extra)[0] == _JAR_MARK
 
 
-def _opendocument(entries: list[_Entry], findings: set[Finding]) -> str | None:
+def _opendocument(entries: list[ZipEntry], findings: set[Finding]) -> str | None:
     declared = next((entry for entry in entries if entry.name == "mimetype"), None)
     if declared is None:
         return None
@@ -183,11 +188,11 @@ def _opendocument(entries: list[_Entry], findings: set[Finding]) -> str | None:
     return content_type
 
 
-def _office(entries: list[_Entry], names: set[str], findings: set[Finding]) -> str | None:
-    if any(name.lower().endswith("vbaproject.bin") for name in names):
+def _office(entries: list[ZipEntry], names: set[str], findings: set[Finding]) -> str | None:
+    if any(name.endswith(_VBA) or name.startswith(_MACRO_SHEETS) for name in map(str.lower, names)):
         findings.add(Finding.MACROS)
     parts = next((entry for entry in entries if entry.name == "[Content_Types].xml"), None)
-    text = as_utf8(parts.content[:_MOST_OF_ONE]).decode(errors="replace") if parts else ""
+    text = as_utf8(parts.content).decode(errors="replace") if parts else ""
     if any(word in text for word in _TELL_OF_MACROS):
         findings.add(Finding.MACROS)
     main = _MAIN_PART.search(text)

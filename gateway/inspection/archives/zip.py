@@ -1,0 +1,97 @@
+"""ZIP archives, read by their directory once all else agrees with it."""
+
+import stat
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from gateway.contents import Kind, Limits, Trouble
+from gateway.inspection.archives.reading import Item, Stream, Unfit, link_target, slices
+from gateway.inspection.archives.unpacking import (
+    Copy,
+    Decompressor,
+    Xz,
+    bzip2,
+    deflate,
+    lzma1_filter,
+    raw_lzma,
+    unpacked,
+    zstandard,
+)
+from gateway.inspection.archives.zip_directory import (
+    AES,
+    ENCRYPTED,
+    UTF_8,
+    Record,
+    check_layout,
+    read_directory,
+)
+
+_STORED, _LZMA = 0, 14
+_DECOMPRESSORS = {_STORED: Copy, 8: deflate, 12: bzip2, 93: zstandard, 95: Xz}
+"""By method (4.4.5)."""
+_DOS_DIRECTORY = 0x10
+_LZMA_HEADER = 4
+"""Two bytes of version, two with the size of the properties (5.8.8)."""
+
+
+def read_zip(file: BinaryIO, limits: Limits) -> Iterator[Item]:
+    """Raises Unfit."""
+    records = read_directory(file, limits)
+    starts = check_layout(file, records)
+    for record in records:
+        yield _item(file, record, starts[record])
+
+
+def content_of(file: BinaryIO, record: Record, start: int) -> Iterator[bytes]:
+    """What is unpacked from the data at ``start``. Raises Unfit if that is not as told."""
+    packed = Stream(slices(file, start, start + record.packed_size))
+    decompressor = _decompressor(record, packed)
+    left = record.size
+    for piece in unpacked(decompressor, packed.rest()):
+        yield piece[:left] if record.method == _LZMA else piece
+        left -= len(piece)
+        if left < 0:
+            break
+    if record.method != _LZMA and (left or decompressor.unused_data or packed.some(1)):
+        raise Unfit(Trouble.AMBIGUOUS if left <= 0 else Trouble.UNREADABLE)
+    if left > 0:
+        raise Unfit(Trouble.UNREADABLE)
+
+
+def _decompressor(record: Record, packed: Stream) -> Decompressor:
+    if record.method == _LZMA:
+        header = packed.read(_LZMA_HEADER)
+        properties = packed.read(int.from_bytes(header[2:], "little"))
+        return raw_lzma(lzma1_filter(properties, record.size))
+    make = _DECOMPRESSORS.get(record.method)
+    if make is None:
+        raise Unfit(Trouble.UNSUPPORTED)
+    return make()
+
+
+def _item(file: BinaryIO, record: Record, start: int) -> Item:
+    name = record.name.decode("utf-8" if record.flags & UTF_8 else "cp437", "replace")
+    other = record.unicode_path
+    names = () if other is None else (other.decode("utf-8", "replace"),)
+    kind = _kind(record, name)
+    item = Item(name, size=record.size, kind=kind, other_names=names)
+    if record.flags & ENCRYPTED or record.method == AES:
+        item.trouble = Trouble.ENCRYPTED
+    elif kind is Kind.SYMBOLIC_LINK:
+        item.link = link_target(content_of(file, record, start))
+    elif kind is Kind.DIRECTORY and record.size:
+        raise Unfit(Trouble.AMBIGUOUS)
+    elif kind is Kind.REGULAR:
+        item.content = content_of(file, record, start)
+    return item
+
+
+def _kind(record: Record, name: str) -> Kind:
+    mode = record.attributes >> 16
+    if stat.S_ISLNK(mode):
+        return Kind.SYMBOLIC_LINK
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        return Kind.DEVICE
+    if name.endswith(("/", "\\")) or (record.attributes & _DOS_DIRECTORY and not record.size):
+        return Kind.DIRECTORY
+    return Kind.REGULAR

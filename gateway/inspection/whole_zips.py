@@ -1,0 +1,115 @@
+"""Documents that are ZIP archives, as a whole: told by all their entries."""
+
+import re
+import time
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from gateway.content import split, with_findings
+from gateway.contents import Limits
+from gateway.inspection.archives.reading import Unfit, size_of
+from gateway.inspection.archives.zip import content_of
+from gateway.inspection.archives.zip_directory import (
+    LOCAL_MARK,
+    Record,
+    data_start,
+    read_directory,
+    read_local,
+)
+from gateway.inspection.zips import ZIP, ZipEntry, is_telling, type_of
+
+_LIMITS = Limits(entries=20_000, unpacked_size=0, ratio=0, depth=1, seconds=0)
+"""Of a directory that is read at once."""
+_MOST_CONTENT = 4 * 2**20
+"""Bytes. [Content_Types].xml has a hundredth of that in large documents."""
+_MOST_ENTRIES = 4096
+"""That matter."""
+_SECONDS = 3.0
+_MATTERS = re.compile(
+    rb"mimetype|\[content_types\]\.xml|(?:meta-inf/)?manifest\.(?:mf|xml)|"
+    rb"(?:android|appx)manifest\.xml|payload/[^/]+\.app/.*|(?:basic|scripts)/.+|.*vbaproject\.bin|"
+    rb"(?:word|xl|ppt)/[^/]+|xl/macrosheets/.+|index/.*\.iwa|index\.(?:apxl|xml)\.gz",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A name that says something about the archive's type."""
+_PIECE = 256 * 1024
+
+
+def whole_zip(file: BinaryIO, head_type: str) -> str:
+    """The type of a ZIP archive, or a document that is one, of which the head told ``head_type``.
+
+    Where the directory cannot be trusted, entries are looked for in all of the file, since some
+    program may find them there. They tell nothing of the type, only what was found besides.
+    """
+    bare, findings = split(head_type)
+    try:
+        told, found = split(type_of(list(_listed(file))))
+        bare = bare if told == ZIP else told
+    except Unfit:
+        _, found = split(type_of(list(_scattered(file))))
+    return with_findings(bare, {*findings, *found})
+
+
+def _listed(file: BinaryIO) -> Iterator[ZipEntry]:
+    """Entries that matter. Raises Unfit."""
+    records = read_directory(file, _LIMITS)
+    matter = [record for record in records if _MATTERS.fullmatch(record.name)]
+    encrypted = [record for record in records if record.flags & 1]
+    for record in matter[:_MOST_ENTRIES] + encrypted[:1]:
+        start = data_start(file, record) if is_telling(_name(record)) else 0
+        yield _entry(file, record, start)
+
+
+def _scattered(file: BinaryIO) -> Iterator[ZipEntry]:
+    """Entries that matter, wherever there is a header of one, as far as time allows."""
+    ends = time.monotonic() + _SECONDS
+    found, size = 0, size_of(file)
+    for at in _marks(file):
+        if time.monotonic() > ends or found >= _MOST_ENTRIES:
+            return
+        try:
+            record, start = read_local(file, at)
+        except Unfit:
+            continue
+        if _MATTERS.fullmatch(record.name):
+            found += 1
+            if not record.packed_size:  # it follows the content
+                record = record._replace(packed_size=size - start, size=_MOST_CONTENT)
+            yield _entry(file, record, start)
+
+
+def _marks(file: BinaryIO) -> Iterator[int]:
+    """Where local headers may be."""
+    size, start = size_of(file), 0
+    while start < size:
+        file.seek(start)
+        piece = file.read(_PIECE)
+        if len(piece) < len(LOCAL_MARK):
+            return
+        at = piece.find(LOCAL_MARK)
+        while at >= 0:
+            yield start + at
+            at = piece.find(LOCAL_MARK, at + 1)
+        start += len(piece) - len(LOCAL_MARK) + 1
+
+
+def _entry(file: BinaryIO, record: Record, start: int) -> ZipEntry:
+    content = _content(file, record, start) if is_telling(_name(record)) else b""
+    return ZipEntry(_name(record), record.flags, record.extra, content)
+
+
+def _content(file: BinaryIO, record: Record, start: int) -> bytes:
+    """As much of it as can be read."""
+    content = bytearray()
+    try:
+        for piece in content_of(file, record, start):
+            content += piece
+            if len(content) > _MOST_CONTENT:
+                break
+    except Unfit:
+        pass
+    return bytes(content)
+
+
+def _name(record: Record) -> str:
+    return record.name.decode("utf-8", "replace")
