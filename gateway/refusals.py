@@ -114,6 +114,48 @@ def content_mismatch(
     )
 
 
+def image_too_large(name: str, width: int, height: int, limit: int) -> Refusal:
+    """``limit`` is in pixels, as ``width`` and ``height`` are."""
+    return Refusal(
+        "gateway.image_too_large",
+        413,
+        "image_too_large",
+        f"“{shown(name)}” was not uploaded: it is {width:,} by {height:,} pixels, and the largest "
+        f"picture that you can upload here has {limit:,}. Make it smaller and try again.",
+    )
+
+
+def image_too_many_frames(name: str, frames: int, limit: int) -> Refusal:
+    return Refusal(
+        "gateway.image_too_many_frames",
+        413,
+        "image_too_many_frames",
+        f"“{shown(name)}” was not uploaded: it has {frames:,} frames, and pictures that you can "
+        f"upload here have {limit:,} at most. Make it shorter and try again.",
+    )
+
+
+def image_unreadable(name: str) -> Refusal:
+    """Its decoder would find out what nobody here can tell."""
+    return Refusal(
+        "gateway.image_unreadable",
+        415,
+        "image_unreadable",
+        f"“{shown(name)}” was not uploaded: it is a damaged picture, whose size cannot be told. "
+        "Open it, save it anew, and try again.",
+    )
+
+
+def metadata_unremovable(name: str) -> Refusal:
+    return Refusal(
+        "gateway.metadata_unremovable",
+        415,
+        "metadata_unremovable",
+        f"“{shown(name)}” was not uploaded: what it tells besides the picture, such as where it "
+        "was taken, could not be removed. Open it, save it anew, and try again.",
+    )
+
+
 def file_name_refused(problem: str) -> Refusal:
     """``problem`` completes the sentence "The file's name …"."""
     return Refusal(
