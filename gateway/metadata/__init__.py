@@ -1,0 +1,1 @@
+"""Removes from pictures what tells about their makers, without touching the picture."""
