@@ -52,7 +52,6 @@ def some(*words: str) -> frozenset[str]:
         ({"users": some("bob"), "teams": some("x")}, False),
         ({"users": some("alice"), "teams": some("staff")}, False),
     ],
-    ids=str,
 )
 def test_conditions(conditions: dict[str, Any], hold: bool) -> None:
     assert Conditions(**conditions).hold(BOB) is hold
@@ -67,7 +66,6 @@ def test_a_team_s_administrator_is_known_by_the_place() -> None:
     "conditions",
     [{"users": some("bob")}, {"roles": frozenset(Role)}, {"channels": some("x")},
      {"teams": some("x")}],
-    ids=str,
 )  # fmt: skip
 def test_strangers_meet_no_condition_on_who_they_are(conditions: dict[str, Any]) -> None:
     assert not Conditions(**conditions).hold(Circumstances("unlisted"))
@@ -83,7 +81,6 @@ def test_strangers_meet_no_condition_on_who_they_are(conditions: dict[str, Any])
         ({"channels": some("x")}, {Question.CHANNEL}),
         ({"channels": some("x"), "teams": some("x")}, {Question.CHANNEL, Question.TEAM}),
     ],
-    ids=str,
 )
 def test_what_has_to_be_asked(conditions: dict[str, Any], questions: set[Question]) -> None:
     assert Conditions(**conditions).questions() == questions
