@@ -102,6 +102,8 @@ def _page(source: Source, at: int, count: int, order: _ByteOrder, word: int) -> 
             tag = int.from_bytes(entries[entry : entry + 2], order)
             kind = int.from_bytes(entries[entry + 2 : entry + 4], order)
             if tag in sizes and kind in _TIFF_INTEGERS:
+                if int.from_bytes(entries[entry + 4 : entry + 4 + word], order) != 1:
+                    raise Unreadable  # some readers take the first of several, which lie elsewhere
                 value = entries[entry + 4 + word :][: _TIFF_INTEGERS[kind]]
                 sizes[tag] = max(sizes[tag], int.from_bytes(value, order))
     return sizes[_TIFF_WIDTH], sizes[_TIFF_HEIGHT]
