@@ -153,6 +153,29 @@ def metadata_unremovable(name: str) -> Refusal:
         "metadata_unremovable",
         f"“{shown(name)}” was not uploaded: what it tells besides the picture, such as where it "
         "was taken, could not be removed. Open it, save it anew, and try again.",
+def malware_found(name: str, signature: str) -> Refusal:
+    """``signature`` is what the scanner calls it."""
+    return Refusal(
+        "gateway.malware_found",
+        403,
+        "malware_found",
+        f"“{shown(name)}” was not uploaded: the malware scanner found {shown(signature)} in it. "
+        "Do not open the file. Ask your administrator if you believe that it is harmless.",
+    )
+
+
+def too_large_to_scan(name: str, largest: int | None) -> Refusal:
+    """``largest`` is in bytes; None where the scanner has not told its limit."""
+    if largest is None:
+        problem = "it is too large, or has too much packed into it, to be checked for malware"
+    else:
+        problem = f"only files up to {format_size(largest)} can be checked for malware here"
+    return Refusal(
+        "gateway.too_large_to_scan",
+        413,
+        "too_large_to_scan",
+        f"“{shown(name)}” was not uploaded: {problem}. Make it smaller, or share a link to it "
+        "instead.",
     )
 
 
@@ -330,6 +353,17 @@ def ledger_unavailable(retry_after: int) -> Refusal:
         "ledger_unavailable",
         "Upload quotas cannot be checked at the moment, so nothing can be uploaded. "
         "Please try again shortly.",
+        retry_after=retry_after,
+    )
+
+
+def scan_failed(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.scan_failed",
+        503,
+        "scan_failed",
+        "The file was not uploaded: it could not be checked for malware. Please try again "
+        "shortly; if it happens again, tell your administrator.",
         retry_after=retry_after,
     )
 

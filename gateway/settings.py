@@ -83,6 +83,21 @@ def _ledger_url(value: str) -> str:
     return value
 
 
+def _scanner_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError("the port is not a number from 1 to 65535") from None
+    tcp = parts.scheme == "tcp" and parts.hostname and port and parts.path in ("", "/")
+    unix = parts.scheme == "unix" and not parts.netloc and len(parts.path) > 1
+    if not (tcp or unix) or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError(
+            "expected ClamAV's address, tcp://host:3310 or unix:///run/clamav/clamd.ctl"
+        )
+    return value.rstrip("/")
+
+
 def _networks(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -210,7 +225,7 @@ class Settings(BaseModel):
         "headers are believed; none by default.",
     )
     connect_timeout: Duration = Field(
-        5.0, description="How long connecting to Mattermost may take."
+        5.0, description="How long connecting to Mattermost, or to ClamAV, may take."
     )
     upstream_timeout: Duration = Field(
         120.0,
@@ -231,6 +246,29 @@ class Settings(BaseModel):
     )
     spool_limit: Size = Field(
         parse_size("10GiB"), description="How much all waiting files of a worker may take there."
+    )
+    scanner_url: Annotated[str, AfterValidator(_scanner_url)] | None = Field(
+        None,
+        description="ClamAV, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`, which scans "
+        "every file for malware.",
+    )
+    scanner_timeout: Duration = Field(
+        60.0, description="How long a scan may take, waiting for other scans included."
+    )
+    scanner_largest: Size = Field(
+        parse_size("25MiB"),
+        description="Largest file that ClamAV is sent; not more than the `StreamMaxLength` and "
+        "`MaxFileSize` in its `clamd.conf`, which are 25 MiB in Debian's.",
+    )
+    scanner_too_large: Literal["deny", "allow"] = Field(
+        "deny",
+        description="What becomes of files that are larger than that: `allow` lets them pass "
+        "without a scan.",
+    )
+    scanner_unreachable: Literal["deny", "allow"] = Field(
+        "deny",
+        description="What becomes of files of which ClamAV gives no verdict, for whatever reason: "
+        "`allow` lets them pass without one.",
     )
     log_format: Literal["json", "console"] = Field("json", description="`json` or `console`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -378,7 +416,7 @@ def default(name: str) -> Any:
 
 def shown_value(name: str, value: object) -> str:
     """A setting's value as one would write it."""
-    if name.endswith(("max_file_size", "spool_limit")) and value is not None:
+    if name.endswith(("max_file_size", "spool_limit", "scanner_largest")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
     if isinstance(value, float):
         if value >= _HOUR and value % _HOUR == 0:

@@ -251,3 +251,18 @@ def test_a_method_that_nobody_knows_is_no_label_of_its_own(books: Books) -> None
     names = [name for name in books.samples() if name.startswith("requests_total")]
     assert len(names) == 1
     assert 'method="other"' in names[0]
+
+
+def test_scans(books: Books) -> None:
+    metrics = books.accountant.metrics
+    metrics.scan("clean", 0.25)
+    metrics.scan("clean", 0.5)
+    metrics.scan("unreachable", 5)
+    assert books.samples() == {
+        'scans_total{result="clean"}': 2,
+        'scans_total{result="unreachable"}': 1,
+        'scan_duration_seconds_count{result="clean"}': 2,
+        'scan_duration_seconds_sum{result="clean"}': 0.75,
+        'scan_duration_seconds_count{result="unreachable"}': 1,
+        'scan_duration_seconds_sum{result="unreachable"}': 5,
+    }

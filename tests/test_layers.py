@@ -28,6 +28,7 @@ LEVELS = {
     "ledger": 1,
     "logs": 1,
     "metrics": 1,
+    "scanner": 1,
     "settings": 1,
     "upstream": 1,
     "refusals": 0.5,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway import refusals
-from gateway.refusals import Refusal, Refused, file_too_large, shown
+from gateway.refusals import Refusal, Refused, file_too_large, shown, too_large_to_scan
 
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "file_too_large": ("holiday.mp4", 300 * 2**20, 100 * 2**20),
@@ -25,12 +25,15 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "image_too_many_frames": ("dance.gif", 5000, 500),
     "image_unreadable": ("photo.png",),
     "metadata_unremovable": ("photo.jpg",),
+    "malware_found": ("invoice.pdf", "Win.Test.EICAR_HDB-1"),
+    "too_large_to_scan": ("film.mp4", 25 * 2**20),
     "file_name_refused": ("is empty",),
     "quota_exceeded": (2**29, 2**30, "today", "00:00 UTC", 3600),
     "ambiguous_request": ("the form has two boundaries.",),
     "method_not_allowed": ("TRACE",),
     "upstream_unreachable": (5,),
     "ledger_unavailable": (5,),
+    "scan_failed": (10,),
     "invalid_url_param": ("channel_id",),
     "invalid_body_param": ("colour",),
     "unreadable_form_value": ("channel_id",),
@@ -87,6 +90,8 @@ def test_statuses_are_in_their_places() -> None:
         "image_too_many_frames": 413,
         "image_unreadable": 415,
         "metadata_unremovable": 415,
+        "malware_found": 403,
+        "too_large_to_scan": 413,
         "file_name_refused": 400,
         "quota_exceeded": 429,
         "malformed_request": 400,
@@ -103,6 +108,7 @@ def test_statuses_are_in_their_places() -> None:
         "upstream_failed": 502,
         "upstream_timeout": 504,
         "ledger_unavailable": 503,
+        "scan_failed": 503,
         "spool_full": 507,
         "internal_error": 500,
         "session_expired": 401,
@@ -126,7 +132,7 @@ def test_statuses_are_in_their_places() -> None:
 
 def test_who_is_to_try_again_is_told_when() -> None:
     told = {name for name, refusal in ALL.items() if refusal.retry_after is not None}
-    assert told == {"quota_exceeded", "upstream_unreachable", "ledger_unavailable"}
+    assert told == {"quota_exceeded", "upstream_unreachable", "ledger_unavailable", "scan_failed"}
 
 
 def test_the_limit_and_the_size_are_told() -> None:
@@ -135,6 +141,8 @@ def test_the_limit_and_the_size_are_told() -> None:
     assert "100 MiB" in message
     unknown = file_too_large("holiday.mp4", None, 100 * 2**20).message
     assert "“holiday.mp4” is too large." in unknown
+    assert "up to 25 MiB can be checked" in ALL["too_large_to_scan"].message
+    assert "“a.zip” was not uploaded: it is too large" in too_large_to_scan("a.zip", None).message
     quota = ALL["quota_exceeded"].message
     assert "512 MiB of your 1 GiB for today" in quota
     assert "00:00 UTC" in quota
@@ -142,6 +150,14 @@ def test_the_limit_and_the_size_are_told() -> None:
 
 @pytest.mark.parametrize(
     "factory", ["file_too_large", "extension_denied", "name_denied", "type_denied"]
+    "factory",
+    [
+        "file_too_large",
+        "extension_denied",
+        "type_denied",
+        "malware_found",
+        "too_large_to_scan",
+    ],
 )
 def test_a_name_does_not_fill_the_screen(factory: str) -> None:
     arguments = (LONGEST_NAME, *EXAMPLES[factory][1:])

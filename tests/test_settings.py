@@ -107,6 +107,13 @@ def test_a_name_that_is_none() -> None:
         ("log_level", "error", "error"),
         ("spool_dir", "/tmp", Path("/tmp")),
         ("upstream_ca_file", "/etc/ca.pem", Path("/etc/ca.pem")),
+        ("scanner_url", "tcp://clamav:3310", "tcp://clamav:3310"),
+        ("scanner_url", "tcp://[::1]:3310/", "tcp://[::1]:3310"),
+        ("scanner_url", "unix:///run/clamav/clamd.ctl", "unix:///run/clamav/clamd.ctl"),
+        ("scanner_timeout", "2m", 120.0),
+        ("scanner_largest", "100MiB", 100 * 2**20),
+        ("scanner_too_large", "allow", "allow"),
+        ("scanner_unreachable", "allow", "allow"),
         ("trusted_proxies", "", ()),
         ("trusted_proxies", "10.0.0.1", (ip_network("10.0.0.1"),)),
         (
@@ -159,6 +166,29 @@ def test_a_value(name: str, value: str, expected: object) -> None:
         ("ledger_url", "sqlite:///", "expected sqlite:///"),
         ("ledger_url", "postgres://x", "expected sqlite:///"),
         ("extension_agreement", "on", "'strict', 'dangerous' or 'off'"),
+        *(
+            ("scanner_url", url, "expected ClamAV's address, tcp://host:3310 or unix:///")
+            for url in (
+                "",
+                "clamav:3310",
+                "http://clamav:3310",
+                "tcp://clamav",
+                "tcp://clamav:0",
+                "tcp://:3310",
+                "tcp://clamav:3310/scan",
+                "tcp://clamav:3310?a",
+                "tcp://alice:secret@clamav:3310",
+                "unix://run/clamav/clamd.ctl",
+                "unix:///",
+                "unix:///run/clamd.ctl#a",
+                "/run/clamav/clamd.ctl",
+            )
+        ),
+        ("scanner_url", "tcp://clamav:99999", "port"),
+        ("scanner_timeout", "0", "greater than 0"),
+        ("scanner_largest", "0", "greater than or equal to 1"),
+        ("scanner_too_large", "pass", "'deny' or 'allow'"),
+        ("scanner_unreachable", "off", "'deny' or 'allow'"),
         ("log_format", "xml", "'json' or 'console'"),
         ("log_level", "INFO", "'debug', 'info', 'warning' or 'error'"),
         ("trusted_proxies", "10.0.0.0/33", "10.0.0.0/33"),
@@ -253,6 +283,8 @@ def test_settings_do_not_change() -> None:
         ("listen", "0.0.0.0:8066"),
         ("trusted_proxies", ""),
         ("spool_dir", ""),
+        ("scanner_url", ""),
+        ("scanner_largest", "25MiB"),
     ],
 )
 def test_a_value_as_one_would_write_it(name: str, shown: str) -> None:

@@ -106,6 +106,20 @@ PLACE_LOOKUPS = Family(
     "Look-ups of channels and teams for rules about them, by result as for credentials.",
     ("result",),
 )
+SCANS = Family(
+    f"{PREFIX}scans",
+    "counter",
+    "Files that were to be scanned for malware by result: clean, infected, or why there was no "
+    "verdict.",
+    ("result",),
+)
+SCAN_SECONDS = Family(
+    f"{PREFIX}scan_duration_seconds",
+    "histogram",
+    "Time that scans took, waiting for other scans included.",
+    ("result",),
+    SECONDS,
+)
 
 ALL = (
     REQUESTS,
@@ -121,4 +135,6 @@ ALL = (
     UPSTREAM_EXCHANGES,
     SESSION_LOOKUPS,
     PLACE_LOOKUPS,
+    SCANS,
+    SCAN_SECONDS,
 )

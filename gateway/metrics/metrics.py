@@ -60,6 +60,8 @@ class Metrics:
         self._exchanges = Counter(cells, families.UPSTREAM_EXCHANGES)
         self._sessions = Counter(cells, families.SESSION_LOOKUPS)
         self._places = Counter(cells, families.PLACE_LOOKUPS)
+        self._scans = Counter(cells, families.SCANS)
+        self._scan_seconds = Histogram(cells, families.SCAN_SECONDS)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
@@ -139,3 +141,7 @@ class Metrics:
 
     def place(self, result: str) -> None:
         self._places.add((result,))
+    def scan(self, result: str, seconds: float) -> None:
+        """Count one file that was to be scanned."""
+        self._scans.add((result,))
+        self._scan_seconds.observe((result,), seconds)

@@ -1,0 +1,1 @@
+"""The malware scanner: ClamAV's daemon, and what its verdict means for a file."""
