@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from gateway import __version__
-from gateway.composition import checked_settings
+from gateway.composition import checked_settings, file_rules_from
 from gateway.ledger.quotas import LedgerUnavailable
+from gateway.policy_file.description import described
 from gateway.serving import CannotStart, run
 from gateway.settings import PREFIX, AllSettings, SettingsError, shown_value
 
@@ -58,6 +59,10 @@ def _check_config(_: argparse.Namespace) -> None:
     for name in AllSettings.model_fields:
         value = shown_value(name, getattr(settings, name)) or "(none)"
         print(f"{PREFIX + name.upper():{width}}  {value}")
+    if settings.policy_file is not None:
+        print(f"\nThe rules in {settings.policy_file}, in their order:")
+        print(*described(file_rules_from(settings)), sep="\n")
+        print("Where none of them decides, the settings do.")
     print("\nThe settings are fine.")
 
 

@@ -40,6 +40,8 @@ from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.ruleset import PolicyRule, Rulebook, Ruleset
 from gateway.policy.selectors import NOTHING, TypeSelector
+from gateway.policy_file import reading
+from gateway.policy_file.problems import PolicyFileError, Problem
 from gateway.settings import (
     PREFIX,
     AllSettings,
@@ -112,6 +114,23 @@ def ruleset_from(policies: Mapping[Rule, Policy], rules: Sequence[PolicyRule]) -
     )
 
 
+def file_rules_from(settings: Settings) -> tuple[PolicyRule, ...]:
+    """The rules of the policy file, if there is one. Raises SettingsError."""
+    path = settings.policy_file
+    if path is None:
+        return ()
+    try:
+        return reading.read(path)
+    except PolicyFileError as error:
+        raise SettingsError([_told(path, problem) for problem in error.problems]) from None
+
+
+def _told(path: Path, problem: Problem) -> str:
+    if problem.line is None:
+        return f"{PREFIX}POLICY_FILE={path}: {problem.sentence}"
+    return f"{path}:{problem.line}: {problem.sentence}"
+
+
 def tls_from(settings: Settings) -> ssl.SSLContext | None:
     """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
     ca_file = settings.upstream_ca_file
@@ -143,14 +162,16 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             upload_session_ttl=1.0,
             ledger_lease=1.0,
             spool_dir=None,
+            policy_file=Path(path) if (path := environ.get(f"{PREFIX}POLICY_FILE")) else None,
             upstream_url="",
             upstream_ca_file=None,
             **given,
         )
-    try:
-        rules_from(settings)
-    except SettingsError as error:
-        problems += error.problems
+    for read_rules in (rules_from, file_rules_from):
+        try:
+            read_rules(settings)
+        except SettingsError as error:
+            problems += error.problems
     if settings.upload_session_ttl < settings.ledger_lease:
         problems.append(
             f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "

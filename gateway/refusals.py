@@ -153,6 +153,9 @@ def metadata_unremovable(name: str) -> Refusal:
         "metadata_unremovable",
         f"“{shown(name)}” was not uploaded: what it tells besides the picture, such as where it "
         "was taken, could not be removed. Open it, save it anew, and try again.",
+    )
+
+
 def malware_found(name: str, signature: str) -> Refusal:
     """``signature`` is what the scanner calls it."""
     return Refusal(

@@ -190,6 +190,16 @@ class Settings(BaseModel):
         "bytes are a program, a script or active content, and logs other disagreements; `strict` "
         "refuses every disagreement of name, declared type and bytes; `off` does not look.",
     )
+    policy_file: FilePath | None = Field(
+        None,
+        description="A file of rules (TOML), see [docs/policy.md](docs/policy.md); where none of "
+        "them decides, the settings do.",
+    )
+    enforce: Literal["on", "off"] = Field(
+        "on",
+        description="`off` lets every file pass that Mattermost would take, and reports what "
+        "would have been refused.",
+    )
     quotas: str = Field("", description="Quotas, for example `user 1GiB/day`; empty for none.")
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = Field(
         default_factory=_default_ledger_url,

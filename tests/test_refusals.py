@@ -149,11 +149,11 @@ def test_the_limit_and_the_size_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "factory", ["file_too_large", "extension_denied", "name_denied", "type_denied"]
     "factory",
     [
         "file_too_large",
         "extension_denied",
+        "name_denied",
         "type_denied",
         "malware_found",
         "too_large_to_scan",

@@ -141,6 +141,7 @@ class Metrics:
 
     def place(self, result: str) -> None:
         self._places.add((result,))
+
     def scan(self, result: str, seconds: float) -> None:
         """Count one file that was to be scanned."""
         self._scans.add((result,))
