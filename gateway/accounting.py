@@ -38,6 +38,11 @@ class FileAccount(NamedTuple):
     """The rule of the policy file that decided."""
     would_refuse: Mapping[str, str] = MappingProxyType({})
     """Why rules that are only watched would have refused it, by their names."""
+    entries: int | None = None
+    """In it, if it is an archive that was looked into."""
+    scan: str | None = None
+    """What a scan for malware came to."""
+    scan_detail: str | None = None
 
 
 @dataclass(slots=True)
@@ -233,6 +238,9 @@ def _file_fields(file: FileAccount) -> dict[str, object]:
         fields["promised"] = file.promised
     if file.rule is not None:
         fields["rule"] = file.rule
+    for name in ("entries", "scan", "scan_detail"):
+        if (value := getattr(file, name)) is not None:
+            fields[name] = value
     if file.would_refuse:
         fields["would_refuse"] = [
             {"rule": rule, "reason": reason} for rule, reason in file.would_refuse.items()

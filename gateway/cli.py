@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from gateway import __version__
-from gateway.composition import checked_settings, file_rules_from
+from gateway.configuration import checked_settings, file_rules_from
 from gateway.ledger.quotas import LedgerUnavailable
 from gateway.policy_file.description import described
 from gateway.serving import CannotStart, run

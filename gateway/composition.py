@@ -1,56 +1,34 @@
 """The composition root: builds each part once, and knows them all."""
 
-import os
-import ssl
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from starlette.applications import Starlette
 
 from gateway.accounting import Accountant
 from gateway.body.spool import SpoolArea
+from gateway.configuration import rules_from, tls_from
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
-from gateway.endpoints import (
-    ATTACHMENTS,
-    ENDPOINTS,
-    FILES,
-    IMPORT_SESSIONS,
-    IMPORTS,
-    RULES,
-    UNLISTED,
-    Rule,
-)
+from gateway.endpoints import ENDPOINTS, FILES, UNLISTED
 from gateway.identity.places import Places
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
-from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.ledger.quotas import Quota
 from gateway.ledger.sqlite import SQLiteLedger
 from gateway.logs import Log
 from gateway.metrics.cells import Cells
 from gateway.metrics.exposition import Read, exposition
 from gateway.metrics.metrics import Metrics
-from gateway.policy.extensions import parse_extensions
-from gateway.policy.rules import Agreement, Policy
-from gateway.policy.ruleset import PolicyRule, Rulebook, Ruleset
-from gateway.policy.selectors import NOTHING, TypeSelector
-from gateway.policy_file import reading
-from gateway.policy_file.problems import PolicyFileError, Problem
-from gateway.settings import (
-    PREFIX,
-    AllSettings,
-    Settings,
-    SettingsError,
-    default,
-    load,
-    types_setting,
-)
+from gateway.policy_in_force import PolicyInForce
+from gateway.scanner.clamd import ClamAV, ScanFailed
+from gateway.scanner.scanner import Scanner
+from gateway.settings import Settings
 from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.examination import Examiner
@@ -62,131 +40,14 @@ from gateway.upload.unlisted import UnlistedUploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.mattermost import Mattermost
 
-T = TypeVar("T")
-
 _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
-
-_RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
-
-
-def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, ...]]:
-    """The policy of each rule, and the quotas, that the settings describe. Raises SettingsError."""
-    problems: list[str] = []
-
-    def read(name: str, parse: Callable[[str], T], fallback: T) -> T:
-        value = getattr(settings, name)
-        try:
-            return parse(value)
-        except ValueError as error:
-            problems.append(f"{PREFIX}{name.upper()}={value!r}: {error}")
-            return fallback
-
-    nothing = NOTHING
-    denied = read("denied_types", TypeSelector.parse, nothing)
-    no_extensions: frozenset[str] = frozenset()
-    denied_extensions = read("denied_extensions", parse_extensions, no_extensions)
-    policies = {
-        rule: Policy(
-            max_file_size=settings.largest(rule),
-            allowed=read(types_setting(rule), TypeSelector.parse, nothing),
-            denied=denied,
-            denied_extensions=denied_extensions,
-            agreement=Agreement(settings.extension_agreement),
-        )
-        for rule in RULES
-    }
-    no_quotas: tuple[Quota, ...] = ()
-    quotas = read("quotas", parse_quotas, no_quotas)
-    if problems:
-        raise SettingsError(problems)
-    return policies, quotas
-
-
-def ruleset_from(policies: Mapping[Rule, Policy], rules: Sequence[PolicyRule]) -> Ruleset:
-    """``rules``, and behind them the policy of each endpoint, by what rules call it."""
-    rows = {row.name: row.rule for row in ENDPOINTS if row.rule is not None}
-    rows |= {UNLISTED: ATTACHMENTS, IMPORT_SESSIONS: IMPORTS}
-    return Ruleset(
-        {name: policies[rule] for name, rule in rows.items()},
-        frozenset(name for name, rule in rows.items() if rule is ATTACHMENTS),
-        rules,
-    )
-
-
-def file_rules_from(settings: Settings) -> tuple[PolicyRule, ...]:
-    """The rules of the policy file, if there is one. Raises SettingsError."""
-    path = settings.policy_file
-    if path is None:
-        return ()
-    try:
-        return reading.read(path)
-    except PolicyFileError as error:
-        raise SettingsError([_told(path, problem) for problem in error.problems]) from None
-
-
-def _told(path: Path, problem: Problem) -> str:
-    if problem.line is None:
-        return f"{PREFIX}POLICY_FILE={path}: {problem.sentence}"
-    return f"{path}:{problem.line}: {problem.sentence}"
-
-
-def tls_from(settings: Settings) -> ssl.SSLContext | None:
-    """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
-    ca_file = settings.upstream_ca_file
-    if settings.upstream_origin.startswith("https:"):
-        try:
-            return ssl.create_default_context(cafile=ca_file)
-        except ssl.SSLError:
-            problem = "this file holds no certificates (PEM)"
-        except OSError as error:
-            problem = f"this file cannot be read ({error.strerror})"
-    elif ca_file is not None:
-        problem = f"{PREFIX}UPSTREAM_URL begins with http:, so that nothing is signed"
-    else:
-        return None
-    raise SettingsError([f"{PREFIX}UPSTREAM_CA_FILE={ca_file}: {problem}"])
-
-
-def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in ``environ``. Raises SettingsError with all that is wrong with them."""
-    problems: list[str] = []
-    try:
-        settings = load(environ)
-    except SettingsError as error:
-        problems += error.problems
-        # The rules are text whatever the rest is: what is wrong with them is told as well.
-        given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
-        settings = AllSettings.model_construct(
-            max_file_size=1,
-            upload_session_ttl=1.0,
-            ledger_lease=1.0,
-            spool_dir=None,
-            policy_file=Path(path) if (path := environ.get(f"{PREFIX}POLICY_FILE")) else None,
-            upstream_url="",
-            upstream_ca_file=None,
-            **given,
-        )
-    for read_rules in (rules_from, file_rules_from):
-        try:
-            read_rules(settings)
-        except SettingsError as error:
-            problems += error.problems
-    if settings.upload_session_ttl < settings.ledger_lease:
-        problems.append(
-            f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "
-            f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
-        )
-    spool_dir = settings.spool_dir
-    if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
-        problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
-    try:
-        tls_from(settings)
-    except SettingsError as error:
-        problems += error.problems
-    if problems:
-        raise SettingsError(problems)
-    return settings
+_EXCESS = {
+    True: "clamd says OK to files that exceed its limits: set AlertExceedsMax to yes in its "
+    "configuration",
+    None: "it cannot be told whether clamd says OK to files that exceed its limits: see to it that "
+    "AlertExceedsMax is set to yes in its configuration",
+}
 
 
 class Parts:
@@ -196,8 +57,9 @@ class Parts:
         """Raises SettingsError."""
         self.settings = settings
         self.log = log
-        policies, self.quotas = rules_from(settings)
-        self.rulebook = Rulebook(ruleset_from(policies, ()))
+        _, self.quotas = rules_from(settings)
+        self.policy = PolicyInForce(settings, log)
+        self.scanner = _scanner(settings)
         self.mattermost = Mattermost(
             settings.upstream_origin,
             settings.subpath,
@@ -206,9 +68,13 @@ class Parts:
             timeout=settings.upstream_timeout,
         )
         self.ledger = SQLiteLedger(settings.ledger_path, lease=settings.ledger_lease)
-        self.readiness = Readiness(
-            {"mattermost": self.mattermost.ping, "ledger": self.ledger.check}, log
-        )
+        self._scanner_problem = ""
+        checks = {
+            "mattermost": self.mattermost.ping,
+            "ledger": self.ledger.check,
+            "scanner": self._check_scanner,
+        }
+        self.readiness = Readiness(checks, log, details=self._details)
 
     async def start(self) -> None:
         """Raises LedgerUnavailable."""
@@ -218,9 +84,55 @@ class Parts:
         await self.mattermost.close()
         await self.ledger.close()
 
+    async def tell_of_scanner(self) -> None:
+        """Log what an administrator should know of the scanner before the first file."""
+        if self.scanner is None:
+            return
+        try:
+            version = await self.scanner.clamav.ping()
+            passes_excess = await self.scanner.clamav.passes_excess()
+        except ScanFailed as error:
+            self.log.warning("scanner_not_ready", detail=str(error))
+            return
+        self.log.info("scanner_ready", version=version)
+        if passes_excess is not False:
+            self.log.warning("scanner_passes_what_it_does_not_scan", detail=_EXCESS[passes_excess])
 
-def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
-    """The application that clients talk to, and the spool area to close after it."""
+    async def _check_scanner(self) -> None:
+        """Raises ScanFailed if files are to be scanned, and may not pass unscanned."""
+        self._scanner_problem = ""
+        if self.scanner is None or not self.policy.scans:
+            return
+        try:
+            await self.scanner.clamav.ping()
+        except ScanFailed:
+            if self.settings.scanner_unreachable == "deny":
+                raise
+            self._scanner_problem = "not available, so that files pass without a scan"
+
+    def _details(self) -> Mapping[str, str]:
+        problem = {"scanner": self._scanner_problem} if self._scanner_problem else {}
+        return {**self.policy.details(), **problem}
+
+
+def _scanner(settings: Settings) -> Scanner | None:
+    if settings.scanner_url is None:
+        return None
+    clamav = ClamAV(
+        settings.scanner_url,
+        timeout=settings.scanner_timeout,
+        connect_timeout=settings.connect_timeout,
+        largest=settings.scanner_largest,
+    )
+    return Scanner(
+        clamav,
+        pass_too_large=settings.scanner_too_large == "allow",
+        pass_unscanned=settings.scanner_unreachable == "allow",
+    )
+
+
+def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], None]]:
+    """The application that clients talk to, and what closes it in the end."""
     settings, mattermost = parts.settings, parts.mattermost
     accountant = Accountant(Metrics(cells), parts.log)
     metrics = accountant.metrics
@@ -246,14 +158,16 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         size=settings.session_cache_size,
         count=metrics.place,
     )
-    rulings = Rulings(parts.rulebook, places, sessions.forget)
+    rulings = Rulings(parts.policy.rulebook, places, sessions.forget)
+    examiner = Examiner(spools=spools, scanner=parts.scanner, count_scan=metrics.scan)
+    parts.policy.count_with(metrics.policy)
 
     def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
         return Delivery(
             endpoint=endpoint,
             mattermost=mattermost,
             rulings=rulings,
-            reception=Reception(detector=detector, examiner=Examiner(), spools=spools),
+            reception=Reception(detector=detector, examiner=examiner, spools=spools),
             booking=Booking(quotas, parts.ledger),
             count_exchange=metrics.exchange,
         )
@@ -302,7 +216,12 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         accountant=accountant,
         serve_rest=settings.mode == "proxy",
     )
-    return app, spools
+
+    def close() -> None:
+        spools.close()
+        examiner.close()
+
+    return app, close
 
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:

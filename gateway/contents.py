@@ -34,6 +34,9 @@ class Trouble(StrEnum):
     """It says one thing here and another there, so that two programs may unpack it in two ways."""
 
 
+RATIO_FROM = 32 * 2**20
+"""Bytes, unpacked, below which no ratio is too high: logs and pictures of one colour shrink to a
+thousandth, and this is what anybody can unpack."""
 LIMITS = frozenset(
     {
         Trouble.TOO_MANY_ENTRIES,
@@ -118,3 +121,13 @@ class Contents:
     def depth(self) -> int:
         """The deepest entry's; 0 if there is none."""
         return max((entry.depth for entry in self.entries), default=0)
+
+    def beyond(self, limits: Limits) -> Trouble | None:
+        """What of them is more than ``limits`` allow, where they were looked into further."""
+        if len(self.entries) > limits.entries:
+            return Trouble.TOO_MANY_ENTRIES
+        if self.unpacked_size > limits.unpacked_size:
+            return Trouble.TOO_LARGE
+        if self.unpacked_size > max(RATIO_FROM, limits.ratio * self.packed_size):
+            return Trouble.RATIO
+        return Trouble.TOO_DEEP if self.depth > limits.depth else None

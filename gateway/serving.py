@@ -13,8 +13,8 @@ import socket
 import sys
 import tempfile
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Coroutine
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -161,6 +161,26 @@ def _stop_signal() -> asyncio.Event:
     return stop
 
 
+@asynccontextmanager
+async def _rules_kept_up_to_date(
+    parts: Parts, tell: Callable[[], None] = lambda: None
+) -> AsyncIterator[None]:
+    """``tell`` passes SIGHUP on to whoever else has rules in force."""
+
+    def reload() -> None:
+        parts.policy.reload()
+        tell()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    watching = asyncio.create_task(parts.policy.watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
 async def _serve_alone(
     settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
 ) -> None:
@@ -169,20 +189,23 @@ async def _serve_alone(
     cells = Cells()
     parts = Parts(settings, log)
     await parts.start()
-    app, spools = gateway_app(parts, cells)
+    app, close = gateway_app(parts, cells)
     client_server = _Client(app, settings)
     admin_server = _Admin(admin(parts, one_process(cells)))
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
     serving = asyncio.create_task(client_server.serve([listener]))
     log.info("started", **_addresses(listener, admin_listener), workers=1)
-    await _first(stop.wait(), serving, serving_admin)
-    log.info("stopping", running=len(client_server.server_state.tasks))
-    parts.readiness.draining = True
-    client_server.should_exit = True
-    await serving
+    telling = asyncio.create_task(parts.tell_of_scanner())
+    async with _rules_kept_up_to_date(parts):
+        await _first(stop.wait(), serving, serving_admin)
+        telling.cancel()
+        log.info("stopping", running=len(client_server.server_state.tasks))
+        parts.readiness.draining = True
+        client_server.should_exit = True
+        await serving
     admin_server.should_exit = True
     await serving_admin
-    spools.close()
+    close()
     await parts.stop()
     log.info("stopped")
 
@@ -193,13 +216,14 @@ async def _work(settings: Settings, log: Log, listener: socket.socket, metrics: 
     log.gather_with(asyncio.get_running_loop().call_soon)
     parts = Parts(settings, log)
     await parts.start()
-    app, spools = gateway_app(parts, Cells(metrics))
+    app, close = gateway_app(parts, Cells(metrics))
     server = _Client(app, settings)
     serving = asyncio.create_task(server.serve([listener]))
-    await _first(stop.wait(), serving)
-    server.should_exit = True
-    await serving
-    spools.close()
+    async with _rules_kept_up_to_date(parts):
+        await _first(stop.wait(), serving)
+        server.should_exit = True
+        await serving
+    close()
     await parts.stop()
 
 
@@ -224,12 +248,16 @@ async def _supervise(
     try:
         admin_server = _Admin(admin(parts, several_workers(shared)))
         serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
+        running: set[Process] = set()
         workers = [
-            asyncio.create_task(_keep_worker(settings, log, listener, shared, stop))
+            asyncio.create_task(_keep_worker(settings, log, listener, shared, running, stop))
             for _ in range(settings.workers)
         ]
         log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
-        await _first(stop.wait(), serving_admin, *workers)
+        telling = asyncio.create_task(parts.tell_of_scanner())
+        async with _rules_kept_up_to_date(parts, partial(_hang_up, running)):
+            await _first(stop.wait(), serving_admin, *workers)
+        telling.cancel()
         stop.set()
         log.info("stopping")
         parts.readiness.draining = True
@@ -243,19 +271,35 @@ async def _supervise(
     log.info("stopped")
 
 
+def _hang_up(workers: set[Process]) -> None:
+    for worker in workers:
+        with suppress(ProcessLookupError):
+            worker.send_signal(signal.SIGHUP)
+
+
 async def _keep_worker(
-    settings: Settings, log: Log, listener: socket.socket, shared: Path, stop: asyncio.Event
+    settings: Settings,
+    log: Log,
+    listener: socket.socket,
+    shared: Path,
+    running: set[Process],
+    stop: asyncio.Event,
 ) -> None:
-    """Run a worker, and another one whenever it ends by itself, until ``stop``."""
+    """Run a worker, and another one whenever it ends by itself, until ``stop``.
+
+    It is one of those ``running`` for as long as it does.
+    """
     pause = _RESTART_PAUSE
     while not stop.is_set():
         began = monotonic()
         worker = await _start_worker(listener, shared)
+        running.add(worker)
         ended = asyncio.create_task(worker.wait())
         await _first(stop.wait(), ended)
         if not ended.done():
             await _end_worker(worker, ended, settings.shutdown_timeout)
             return
+        running.discard(worker)
         bury_worker(shared, worker.pid)
         log.error("worker_died", pid=worker.pid, status=worker.returncode, restart_in=pause)
         pause = _RESTART_PAUSE if monotonic() - began > _STABLE_AFTER else pause * 2

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from gateway.composition import checked_settings
+from gateway.configuration import checked_settings
 from gateway.serving import run_worker
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.composition import rules_from
+from gateway.configuration import rules_from
 from gateway.endpoints import ATTACHMENTS
 from gateway.inspection.detector import Detector
 from gateway.policy.judge import judge_content, judge_declaration

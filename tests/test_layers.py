@@ -15,6 +15,8 @@ LEVELS = {
     "demo": 5.5,
     "serving": 5.5,
     "composition": 5,
+    "policy_in_force": 4.5,
+    "configuration": 4,
     "edge": 4,
     "upload": 3,
     "policy_file": 2.5,

@@ -24,7 +24,15 @@ Check = Callable[[], Awaitable[None]]
 class Readiness:
     """Whether the gateway could serve an upload now; asked for at most once a second."""
 
-    def __init__(self, checks: Mapping[str, Check], log: Log) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        log: Log,
+        *,
+        details: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """``details`` tells what is wrong, by part, and keeps nobody from being served."""
+        self.details = details
         self._checks = checks
         self._log = log
         self._lock = asyncio.Lock()
@@ -76,9 +84,11 @@ def admin_app(readiness: Readiness, exposition: Callable[[], bytes]) -> Starlett
 
     async def readyz(_: Request) -> Response:
         problems = await readiness.problems()
+        details = readiness.details()
+        told = {"details": details} if details else {}
         if problems:
-            return _json({"status": "not ready", "problems": problems}, 503)
-        return _json({"status": "ready"}, 200)
+            return _json({"status": "not ready", "problems": problems, **told}, 503)
+        return _json({"status": "ready", **told}, 200)
 
     return Starlette(
         routes=[

@@ -121,6 +121,18 @@ SCAN_SECONDS = Family(
     SECONDS,
 )
 
+POLICY_RELOADS = Family(
+    f"{PREFIX}policy_reloads",
+    "counter",
+    "New versions of the policy file, by result: loaded, failed; each process counts its own.",
+    ("result",),
+)
+POLICY_STALE = Family(
+    f"{PREFIX}policy_stale",
+    "gauge",
+    "Processes in which older rules are in force, since the policy file is wrong.",
+)
+
 ALL = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -134,6 +146,8 @@ ALL = (
     WEBSOCKETS_OPEN,
     UPSTREAM_EXCHANGES,
     SESSION_LOOKUPS,
+    POLICY_RELOADS,
+    POLICY_STALE,
     PLACE_LOOKUPS,
     SCANS,
     SCAN_SECONDS,

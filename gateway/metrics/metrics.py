@@ -54,6 +54,7 @@ class Metrics:
         self._cells = cells
         self._ends: dict[tuple[str, str, int, str, str], tuple[int, int]] = {}
         """Of REQUESTS and REQUEST_SECONDS, so that a request costs one look-up."""
+        self._policy_reloads = Counter(cells, families.POLICY_RELOADS)
         self._files = Counter(cells, families.FILES)
         self._would_refuse = Counter(cells, families.WOULD_REFUSE)
         self._stored_file_bytes = Histogram(cells, families.STORED_FILE_BYTES)
@@ -68,6 +69,7 @@ class Metrics:
         self._received_bytes = cells.allocate(families.RECEIVED_BYTES, ())
         self._in_flight = cells.allocate(families.IN_FLIGHT, ())
         self._websockets_open = cells.allocate(families.WEBSOCKETS_OPEN, ())
+        self._policy_stale = cells.allocate(families.POLICY_STALE, ())
         self._stages = [
             cells.allocate(families.STAGE_SECONDS, (stage,)) for stage in families.STAGES
         ]
@@ -135,6 +137,11 @@ class Metrics:
 
     def exchange(self, result: str) -> None:
         self._exchanges.add((result,))
+
+    def policy(self, loaded: bool, was_stale: bool) -> None:  # noqa: FBT001 - a callback
+        """Count a new version of the policy file."""
+        self._policy_reloads.add(("loaded" if loaded else "failed",))
+        self._values[self._policy_stale] += (not loaded) - was_stale
 
     def session(self, result: str) -> None:
         self._sessions.add((result,))

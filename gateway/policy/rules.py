@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
+from gateway.contents import Limits
 from gateway.policy.agreement import Agreement
 from gateway.policy.selectors import EVERYTHING, TypeSelector
 from gateway.policy.traits import Trait
@@ -23,6 +24,8 @@ __all__ = [
 DEFAULT_RULE = "default"
 """The name of what the settings say, which decides where no other rule does."""
 _ALL_NAMES = ("*",)
+_MAY_LIE_DEEP = frozenset({Trait.MACROS, Trait.ENCRYPTED, Trait.ACTIVE})
+"""What the head of a file does not always tell."""
 
 
 class Metadata(StrEnum):
@@ -51,7 +54,8 @@ class ArchiveRules:
     max_unpacked_size: int = 2**30
     """Bytes of all entries together."""
     max_ratio: int = 200
-    """How many times as large as it is an archive may become."""
+    """Unpacked bytes for each byte of the file; looked at from 32 MiB on. Real archives have 1 to
+    20, logs and tables some more; a format's most is 1,032 for deflate, more for others."""
     max_depth: int = 3
     """Archives within archives; 1 is one without any."""
     max_seconds: float = 10.0
@@ -64,6 +68,16 @@ class ArchiveRules:
         counts = (self.max_entries, self.max_unpacked_size, self.max_ratio, self.max_depth)
         if min(counts) < 1 or not self.max_seconds > 0:
             raise ValueError(f"{self} lets no archive pass")
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            self.max_entries,
+            self.max_unpacked_size,
+            self.max_ratio,
+            self.max_depth,
+            self.max_seconds,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +126,8 @@ class Policy:
     """None does not look how large pictures are."""
     limits_names: bool = field(init=False)
     """Whether there is more to say of names than which endings are denied."""
+    examines: bool = field(init=False)
+    """Whether it could want more of a file than its head."""
 
     @property
     def looks_closely(self) -> bool:
@@ -127,6 +143,9 @@ class Policy:
                 raise ValueError(f"{extension!r} is not a lower-case ending without its dot")
         limited = self.allowed_extensions is not None or self.allowed_names != _ALL_NAMES
         object.__setattr__(self, "limits_names", limited or bool(self.denied_names))
+        examines = self.scan or self.archives is not None or self.images is not None
+        examines |= self.metadata is not Metadata.KEEP
+        object.__setattr__(self, "examines", examines or bool(self.denied.traits & _MAY_LIE_DEEP))
 
     def fingerprint(self) -> str:
         """The same for equal policies, in whatever process."""

@@ -26,6 +26,8 @@ class Decision:
     policies: tuple[Policy, ...] = field(init=False)
     looks_closely: bool = field(init=False)
     """Whether what hides in pictures, sounds and films matters to any of them."""
+    examines: bool = field(init=False)
+    """Whether any of them could want more of a file than its head."""
     smallest_limit: int = field(init=False)
     """Bytes of a file that is too large for none of them."""
 
@@ -34,6 +36,7 @@ class Decision:
         closely = any(policy.looks_closely for policy in policies)
         object.__setattr__(self, "policies", policies)
         object.__setattr__(self, "looks_closely", closely)
+        object.__setattr__(self, "examines", any(policy.examines for policy in policies))
         object.__setattr__(self, "smallest_limit", min(p.max_file_size for p in policies))
 
 

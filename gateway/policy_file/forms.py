@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from gateway.policy_file.problems import did_you_mean
+from gateway.policy_file.problems import did_you_mean, quoted
 
 Schema = dict[str, Any]
 
@@ -37,7 +37,7 @@ class Text:
     def check(self, value: str) -> str:
         if not re.fullmatch(self.pattern, value):
             hint = did_you_mean(value.lower(), self._known)
-            raise ValueError(f"{value!r} is not {'known' if hint else self._expected}{hint}")
+            raise ValueError(f"{quoted(value)} is not {'known' if hint else self._expected}{hint}")
         return self._read(value)
 
     def __get_pydantic_core_schema__(
@@ -67,7 +67,7 @@ class Word:
         hint = self._hints.get(value)
         hint = f"; {hint}" if hint else did_you_mean(value.lower(), self._words)
         known = "is not known" if hint else f"is none of {', '.join(self._words)}"
-        raise ValueError(f"{value!r} {known}{hint}")
+        raise ValueError(f"{quoted(value)} {known}{hint}")
 
     def __get_pydantic_core_schema__(
         self, source: object, handler: GetCoreSchemaHandler

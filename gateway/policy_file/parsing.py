@@ -14,7 +14,7 @@ from gateway.policy.rules import ArchiveRules, ImageRules, Unseen
 from gateway.policy.ruleset import Effects, PolicyRule
 from gateway.policy.selectors import TypeSelector
 from gateway.policy_file.lines import Path, line_of, lines_of
-from gateway.policy_file.problems import PolicyFileError, Problem, did_you_mean
+from gateway.policy_file.problems import PolicyFileError, Problem, did_you_mean, quoted
 from gateway.policy_file.reach import misplaced
 from gateway.policy_file.tables import (
     TABLES,
@@ -83,7 +83,8 @@ def _problems_beside_rules(document: dict[str, Any], lines: Lines) -> Iterator[P
         if key != _RULE:
             hint = "" if _RULE in document else did_you_mean(key, [_RULE])
             yield Problem(
-                lines[key,], f"{key!r} means nothing here: the file has nothing but rules{hint}"
+                lines[key,],
+                f"{quoted(key)} means nothing here: the file has nothing but rules{hint}",
             )
     if not isinstance(document.get(_RULE, []), list):
         yield Problem(lines[_RULE,], "each rule begins with [[rule]], in two brackets")

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+_SHOWN = 60
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -21,6 +23,11 @@ class PolicyFileError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(problem.sentence for problem in problems))
         self.problems = problems
+
+
+def quoted(value: str) -> str:
+    """``value`` fit for a sentence, however long it is."""
+    return repr(value if len(value) <= _SHOWN else f"{value[: _SHOWN - 1]}…")
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -4,8 +4,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
+from gateway.endpoints import ENDPOINTS, Way
 from gateway.policy.circumstances import Conditions, IdentityKind
 from gateway.policy.ruleset import PolicyRule
+
+_NOBODY = {IdentityKind.STRANGER, IdentityKind.SERVER}
+_FOR_CHANNELS = {row.name for row in ENDPOINTS if row.way in (Way.ATTACHMENTS, Way.DECLARATION)}
+_FOR_TEAMS = _FOR_CHANNELS | {row.name for row in ENDPOINTS if "/teams/" in row.path}
 
 
 class Misplaced(NamedTuple):
@@ -26,12 +31,9 @@ def misplaced(
         if first != number:
             sentence = f"name: the rule in line {line_of(first)} is called {rules[first].name}, too"
             yield Misplaced(number, ("name",), sentence)
-        if _only_strangers(rule.conditions):
-            sentence = (
-                "when.identity: a stranger has neither role nor user name, so that the rule can "
-                "never apply"
-            )
-            yield Misplaced(number, ("when", "identity"), sentence)
+        for key, why in _never_met(rule.conditions):
+            sentence = f"when.{key}: {why}, so that the rule can never apply"
+            yield Misplaced(number, ("when", key), sentence)
         before = _before(rules, number)
         if before is not None:
             sentence = (
@@ -41,9 +43,18 @@ def misplaced(
             yield Misplaced(number, (), sentence)
 
 
-def _only_strangers(conditions: Conditions) -> bool:
-    of_people = conditions.roles or conditions.users
-    return bool(of_people) and conditions.identities == {IdentityKind.STRANGER}
+def _never_met(conditions: Conditions) -> Iterator[tuple[str, str]]:
+    """Conditions that exclude each other: the key of one, and why."""
+    only_by, only_at = conditions.identities, conditions.endpoints
+    if only_by and only_by <= _NOBODY:
+        if conditions.roles or conditions.channels or conditions.teams:
+            yield "identity", "a stranger or another server has neither a role nor a channel here"
+        elif conditions.users and only_by == {IdentityKind.STRANGER}:
+            yield "identity", "of a stranger it is not known which user it is"
+    if only_at and conditions.channels and only_at.isdisjoint(_FOR_CHANNELS):
+        yield "channel", f"files for {', '.join(sorted(only_at))} are for no channel"
+    if only_at and conditions.teams and only_at.isdisjoint(_FOR_TEAMS):
+        yield "team", f"files for {', '.join(sorted(only_at))} are for no team"
 
 
 def _before(rules: Mapping[int, PolicyRule], number: int) -> int | None:

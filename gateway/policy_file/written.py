@@ -11,6 +11,7 @@ from gateway.policy.groups import MEMBERS, Group
 from gateway.policy.rules import Metadata
 from gateway.policy.traits import Trait
 from gateway.policy_file.forms import Also, Text, Word
+from gateway.policy_file.problems import quoted
 from gateway.units import parse_size
 
 # Content types
@@ -107,7 +108,7 @@ def _size(value: object) -> object:
     if not isinstance(value, str):
         return value
     if not re.fullmatch(_SIZE, value):
-        raise ValueError(f"{value!r} is not a size such as 512KiB, 20MiB or 2GiB")
+        raise ValueError(f"{quoted(value)} is not a size such as 512KiB, 20MiB or 2GiB")
     return parse_size(value)
 
 

@@ -76,7 +76,7 @@ class Delivery:
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
             user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, file, ready, held, account)
+            ready, reservation = await self._reserve(user_id, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -109,7 +109,7 @@ class Delivery:
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
             user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, waiting.file, ready, held, account)
+            ready, reservation = await self._reserve(user_id, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -126,9 +126,9 @@ class Delivery:
         ``form`` stands for all of them. Raises as ``deliver`` does.
         """
         facts = Facts(form.target.name, together.size)
-        ready = Ready(content, together.size, together.size)
+        ready = Ready(content, together.size)
         user_id = caller.identity.user_id
-        ready, reservation = await self._reserve(user_id, form, ready, held, account)
+        ready, reservation = await self._reserve(user_id, ready, held, account)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -161,10 +161,12 @@ class Delivery:
             judge = Judge(await self.decide(sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            facts.size = ready.size
-            ready, reservation = await self._reserve(sender.user_id, file, ready, held, account)
+            ready, reservation = await self._reserve(sender.user_id, ready, held, account)
             passage = Passage(ready.content)
-            await self._pass(passage, ready.at_most, reservation, onward, account)
+            try:
+                await self._pass(passage, ready, reservation, onward, account)
+            finally:
+                facts.size = ready.stored
             facts.outcome, facts.reason = judged_by_mattermost(passage.status)
 
     def spool(self, held: Held) -> Spool:
@@ -205,16 +207,15 @@ class Delivery:
         ``form`` stands for all of them. Raises as ``relay`` does.
         """
         reservation = None
+        ready = Ready(passage.content, together.size)
         if together.files:
-            ready = Ready(passage.content, together.size, together.size)
-            _, reservation = await self._reserve(sender.user_id, form, ready, held, account)
-        await self._pass(passage, together.size, reservation, onward, account)
+            _, reservation = await self._reserve(sender.user_id, ready, held, account)
+        await self._pass(passage, ready, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
         user_id: str,
-        file: IncomingFile,
         ready: Ready,
         held: Held,
         account: Account,
@@ -226,12 +227,12 @@ class Delivery:
             return ready, await self._booking.reserve(user_id, ready.at_most)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
-            if ready.size is not None:
+            if ready.source is None:
                 raise Refused(refusal) from exceeded
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
-        ready = await self._reception.receive_rest(file, ready, limit, held)
-        return await self._reserve(user_id, file, ready, held, account)
+        ready = await self._reception.receive_rest(ready, ready.source, limit, held)
+        return await self._reserve(user_id, ready, held, account)
 
     async def _forward(
         self,
@@ -255,17 +256,16 @@ class Delivery:
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             return answer
         finally:
-            size = ready.size if ready.sent is None else ready.sent()
-            facts.size = size
+            facts.size = ready.stored
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = size if size and transfer.may_be_stored else 0
+                stored = ready.stored if transfer.may_be_stored else 0
                 await self._booking.settle(reservation, stored, account)
 
     async def _pass(
         self,
         passage: Passage,
-        size: int,
+        ready: Ready,
         reservation: Reservation | None,
         onward: Onward,
         account: Account,
@@ -280,7 +280,7 @@ class Delivery:
         finally:
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = size if passage.may_be_stored else 0
+                stored = ready.stored if passage.may_be_stored else 0
                 await self._booking.settle(reservation, stored, account)
 
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:

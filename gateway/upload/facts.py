@@ -27,6 +27,13 @@ class Facts:
     """The rule that decided."""
     would_refuse: dict[str, str] = field(default_factory=dict)
     """Reasons, by the names of rules that are only watched."""
+    measured: bool = False
+    """Whether its head told how large a picture it is, or that it is none."""
+    entries: int | None = None
+    """In it, if it is an archive that was looked into."""
+    scan: str | None = None
+    """What a scan for malware came to."""
+    scan_detail: str | None = None
 
     def account(self) -> FileAccount:
         group = group_of(self.content_type)
@@ -40,6 +47,9 @@ class Facts:
             self.promised,
             None if self.rule == DEFAULT_RULE else self.rule,
             self.would_refuse,
+            self.entries,
+            self.scan,
+            self.scan_detail,
         )
 
 

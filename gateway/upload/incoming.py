@@ -1,6 +1,5 @@
 """Files on their way in: about to be received, ready to be sent, or waiting for their form."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -30,11 +29,15 @@ class Ready(NamedTuple):
     """A file that could be sent now."""
 
     content: Content
-    size: int | None
-    """Bytes, if known by now; otherwise ``sent`` tells in the end."""
     at_most: int
-    """Bytes to reserve."""
-    sent: Callable[[], int] | None = None
+    """Bytes to reserve; as many as it has, unless there is a source."""
+    source: Source | None = None
+    """What tells in the end how many they were, where that is not known by now."""
+
+    @property
+    def stored(self) -> int:
+        """Bytes that were sent, once it was."""
+        return self.at_most if self.source is None else self.source.received
 
 
 @dataclass(slots=True)

@@ -11,6 +11,8 @@ from gateway.upload.examination import Examiner
 from gateway.upload.incoming import IncomingFile, Ready, WaitingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held, Limit, append, fill, read_head, spooled
+from gateway.upload.request import Source
+from gateway.upload.stripping import Stripped, is_stripped
 from gateway.upstream.exchange import Content
 
 
@@ -35,6 +37,7 @@ class Reception:
         closely = judge.decision.looks_closely
         judge.facts.content_type = self._detector.detect(head[:HEAD_SIZE], closely=closely)
         judge_type(file, judge)
+        self._examiner.look_at_head(head, file.target.name, judge)
         account.enter(Stage.RECEIVE)
         return head
 
@@ -45,19 +48,24 @@ class Reception:
         if self._examiner.wants(judge):
             whole: Whole = await self._receive(file, head, judge, held)
             return at_rest(await self._examine(file, whole, judge, held, account))
+        if judge.decision.examines and is_stripped(judge):
+            stripped = Stripped(file.source, judge.facts.content_type)
+            bound = file.bound if file.size is None else file.size
+            file = file._replace(source=stripped, size=None, bound=bound)
+            head = stripped.begin(head)
         if file.source.ended:
             if file.size is None:
                 judge_size(file, len(head), judge)
             # An empty raw body with its length is refused by Mattermost; an empty file is not.
             size = len(head)
-            return Ready(Content(head, None, size or None), size, size)
+            return Ready(Content(head, None, size or None), size)
         source = file.source
         if file.size is not None:
             rest = Content(head, source.read_on, file.size, source.pour, source.check)
-            return Ready(rest, file.size, file.size)
+            return Ready(rest, file.size)
         if file.bound is not None and file.bound <= judge.decision.smallest_limit:
             rest = Content(head, source.read_on, None, None, source.check)
-            return Ready(rest, None, file.bound, lambda: source.received)
+            return Ready(rest, file.bound, source)
         return at_rest(await self._receive(file, head, judge, held))
 
     async def receive_all(
@@ -78,7 +86,7 @@ class Reception:
         self, waiting: WaitingFile, judge: Judge, held: Held, account: Account
     ) -> None:
         """Judge what is known only of a whole file. Raises Refused."""
-        if self._examiner.wants(judge):
+        if judge.decision.examines:
             waiting.whole = await self._examine(waiting.file, waiting.whole, judge, held, account)
 
     async def judge_anew(
@@ -104,7 +112,7 @@ class Reception:
         head = await self.read_head(file, judge, account)
         await asyncio.sleep(0)  # as in ``receive_all``
         limit = Limit(most, self._limit(file, judge).refusal)
-        if not self._examiner.wants(judge):
+        if not judge.decision.examines:
             judge.facts.size = await append(spool, head, file.source, limit)
             judge_size(file, judge.facts.size, judge)
             return
@@ -117,12 +125,10 @@ class Reception:
             async for chunk in chunks(whole):
                 await spool.write(chunk)
 
-    async def receive_rest(
-        self, file: IncomingFile, ready: Ready, limit: Limit, held: Held
-    ) -> Ready:
-        """The whole of a file that was ready to be sent without its size."""
+    async def receive_rest(self, ready: Ready, source: Source, limit: Limit, held: Held) -> Ready:
+        """The whole of a file that was ready to be sent without its size, from ``source``."""
         spool = self.spool(held)
-        await fill(spool, ready.content.first, file.source, limit)
+        await fill(spool, ready.content.first, source, limit)
         return at_rest(spool)
 
     async def _receive(
@@ -167,4 +173,4 @@ def judge_type(file: IncomingFile, judge: Judge) -> None:
 
 def at_rest(whole: Whole) -> Ready:
     """A whole file, to be sent."""
-    return Ready(spooled(whole), whole.size, whole.size)
+    return Ready(spooled(whole), whole.size)

@@ -48,6 +48,10 @@ GOOD = {
     "[[rule]]\nname = 'b'\nmax_file_size = ' 20kb '\n",
     "all": "[[rule]]\nname = 'a'\nallowed_types = '*'\ndenied_types = ['*/*', 'x-epoc/x-sisx-app']",
     "an ending that is nearly default": "[[rule]]\nname = 'a'\ndenied_extensions = ['.defaults']",
+    "places": "[[rule]]\nname = 'a'\nwhen = { endpoint = ['emoji', 'uploads'], channel = 'x' }\n"
+    "[[rule]]\nname = 'b'\nwhen = { endpoint = 'team_image', team = 'x' }\n"
+    "[[rule]]\nname = 'c'\nwhen = { identity = ['server', 'session'], role = 'user' }\n"
+    "[[rule]]\nname = 'd'\nwhen = { identity = 'server', user = '4xp9fdt77pncbef59f4k1qe83o' }\n",
     "watched first": "[[rule]]\nname = 'a'\nenforce = false\n[[rule]]\nname = 'b'\n",
     "narrow first": "[[rule]]\nname = 'a'\nwhen.role = 'guest'\n[[rule]]\nname = 'b'\n",
 }
@@ -129,7 +133,7 @@ BAD = [
     Bad("max_file_size = 0", "max_file_size: input should be greater than or equal to 1"),
     Bad("max_file_size = '0'", "greater than or equal to 1", UNSEEN),
     Bad("max_file_size = '9999999999TiB'", "less than or equal to", UNSEEN),
-    Bad(f"max_file_size = '{'9' * 400}'", "is not a size"),
+    Bad(f"max_file_size = '{'9' * 400}'", "999…' is not a size"),
     Bad("max_file_size = 1.5", "max_file_size: expected a whole number"),
     Bad("max_file_size = true", "max_file_size: expected a whole number"),
     Bad("enforce = 'no'", "enforce: expected true or false"),
@@ -158,7 +162,12 @@ BAD = [
     Bad(f"[[rule]]\nname = '{'x' * 65}'", "64 at most"),
     Bad("enforce = false\n[[rule]]\nname = 'a'", "the rule in line 2 is called a, too", UNSEEN),
     Bad("enforce = false\n[[rule]]\nname = 'A'", "the rule in line 2 is called a, too", UNSEEN),
-    Bad("when = { identity = 'stranger', user = 'bob' }", "a stranger has neither", UNSEEN),
+    Bad("when = { identity = 'stranger', user = 'bob' }", "of a stranger it is not known", UNSEEN),
+    Bad("when = { identity = 'server', role = 'user' }", "has neither a role nor", UNSEEN),
+    Bad("when = { identity = ['stranger', 'server'], team = 'x' }", "nor a channel", UNSEEN),
+    Bad("when = { endpoint = 'license', channel = 'x' }", "files for license are for", UNSEEN),
+    Bad("when = { endpoint = 'team_image', channel = 'x' }", "are for no channel", UNSEEN),
+    Bad("when = { endpoint = ['unlisted', 'emoji'], team = 'x' }", "are for no team", UNSEEN),
     # Syntax
     Bad("a", "expected '=' after a key"),
     Bad("scan = ture", "invalid value"),

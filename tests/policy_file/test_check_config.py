@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.composition import checked_settings, file_rules_from
+from gateway.configuration import checked_settings, file_rules_from
 from gateway.policy_file.description import described
 from gateway.policy_file.parsing import parse
 from gateway.settings import SettingsError
@@ -81,7 +81,8 @@ def test_rules_as_they_are_read_again() -> None:
 def test_a_file_that_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "policy.toml"
     path.write_text(RULES)
-    told = check_config({**URL, "GATEWAY_POLICY_FILE": str(path)})
+    scanner = {"GATEWAY_SCANNER_URL": "tcp://clamav:3310"}
+    told = check_config({**URL, **scanner, "GATEWAY_POLICY_FILE": str(path)})
     assert told.returncode == 0
     assert told.stdout.endswith(
         f"\nThe rules in {path}, in their order:\n{DESCRIBED}"
@@ -102,6 +103,16 @@ def test_a_file_that_is_not(tmp_path: Path) -> None:
         f"{path}:3: scan: expected true or false",
     ]
     assert len(told.stderr.splitlines()) == 5
+
+
+def test_files_cannot_be_scanned_by_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('[[rule]]\nname = "a"\nscan = true\nwhen.role = "bot"\n[[rule]]\nname = "b"\n')
+    with pytest.raises(SettingsError) as error:
+        checked_settings({**URL, "GATEWAY_POLICY_FILE": str(path)})
+    assert error.value.problems == [
+        f"{path}: a: files are to be scanned, but GATEWAY_SCANNER_URL is not set"
+    ]
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

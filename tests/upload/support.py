@@ -24,12 +24,13 @@ def delivery(mattermost: Mattermost, largest: int, spools: SpoolArea) -> Deliver
     """Of anything of ``largest`` bytes or less, with no quotas."""
     asks = mattermost.channel, mattermost.team, mattermost.administers
     places = Places(*asks, ttl=1, negative_ttl=1, size=1)
+    examiner = Examiner(spools=spools, scanner=None, count_scan=lambda result, seconds: None)
     rules = Ruleset({"files": permissive(largest)})
     return Delivery(
         endpoint="files",
         mattermost=mattermost,
         rulings=Rulings(Rulebook(rules), places, lambda credential: None),
-        reception=Reception(detector=Detector(), examiner=Examiner(), spools=spools),
+        reception=Reception(detector=Detector(), examiner=examiner, spools=spools),
         booking=Booking((), SQLiteLedger(spools.directory / "unused")),
         count_exchange=lambda result: None,
     )

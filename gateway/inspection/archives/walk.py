@@ -13,7 +13,7 @@ from os import SEEK_END
 from typing import BinaryIO, NamedTuple, cast
 
 from gateway.content import split
-from gateway.contents import LIMITS, Contents, Entry, Kind, Limits, Problem, Trouble
+from gateway.contents import LIMITS, RATIO_FROM, Contents, Entry, Kind, Limits, Problem, Trouble
 from gateway.inspection.archives.formats import (
     COMPRESSIONS,
     RARS,
@@ -40,9 +40,6 @@ from gateway.inspection.archives.zip import read_zip
 from gateway.inspection.detector import HEAD_SIZE
 from gateway.inspection.whole import detect_whole, looks_at_whole
 
-_RATIO_FROM = 32 * 2**20
-"""Bytes, unpacked, below which no ratio is too high: logs and pictures of one colour shrink to a
-thousandth, and this is what anybody can unpack."""
 _NAME_CHARACTERS = 400
 """Of each entry, on average."""
 
@@ -170,7 +167,7 @@ class Walk:
         if self._unpacked > self._limits.unpacked_size:
             raise _Ended(Trouble.TOO_LARGE)
         ratio = self._unpacked / max(1, self._packed)
-        if self._unpacked > _RATIO_FROM and ratio > self._limits.ratio:
+        if self._unpacked > RATIO_FROM and ratio > self._limits.ratio:
             raise _Ended(Trouble.RATIO)
 
     def _check_time(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.composition import checked_settings
+from gateway.configuration import checked_settings
 from gateway.settings import SettingsError
 
 UPSTREAM = {"GATEWAY_UPSTREAM_URL": "http://127.0.0.1:8065"}

@@ -1,0 +1,172 @@
+"""What the settings mean: policies, quotas, certificates; and what is wrong with them."""
+
+import os
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.endpoints import (
+    ATTACHMENTS,
+    ENDPOINTS,
+    IMPORT_SESSIONS,
+    IMPORTS,
+    RULES,
+    UNLISTED,
+    Rule,
+)
+from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.policy.extensions import parse_extensions
+from gateway.policy.rules import Agreement, Policy
+from gateway.policy.ruleset import PolicyRule, Ruleset
+from gateway.policy.selectors import NOTHING, TypeSelector
+from gateway.policy_file.problems import PolicyFileError, Problem
+from gateway.policy_file.reading import PolicyFile
+from gateway.settings import (
+    PREFIX,
+    AllSettings,
+    Settings,
+    SettingsError,
+    default,
+    load,
+    types_setting,
+)
+
+T = TypeVar("T")
+
+_RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
+
+
+def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, ...]]:
+    """The policy of each rule, and the quotas, that the settings describe. Raises SettingsError."""
+    problems: list[str] = []
+
+    def read(name: str, parse: Callable[[str], T], fallback: T) -> T:
+        value = getattr(settings, name)
+        try:
+            return parse(value)
+        except ValueError as error:
+            problems.append(f"{PREFIX}{name.upper()}={value!r}: {error}")
+            return fallback
+
+    nothing = NOTHING
+    denied = read("denied_types", TypeSelector.parse, nothing)
+    no_extensions: frozenset[str] = frozenset()
+    denied_extensions = read("denied_extensions", parse_extensions, no_extensions)
+    policies = {
+        rule: Policy(
+            max_file_size=settings.largest(rule),
+            allowed=read(types_setting(rule), TypeSelector.parse, nothing),
+            denied=denied,
+            denied_extensions=denied_extensions,
+            agreement=Agreement(settings.extension_agreement),
+        )
+        for rule in RULES
+    }
+    no_quotas: tuple[Quota, ...] = ()
+    quotas = read("quotas", parse_quotas, no_quotas)
+    if problems:
+        raise SettingsError(problems)
+    return policies, quotas
+
+
+def ruleset_from(settings: Settings, rules: Sequence[PolicyRule]) -> Ruleset:
+    """``rules``, and behind them the policy of each endpoint, by what rules call it.
+
+    Raises SettingsError.
+    """
+    policies, _ = rules_from(settings)
+    rows = {row.name: row.rule for row in ENDPOINTS if row.rule is not None}
+    rows |= {UNLISTED: ATTACHMENTS, IMPORT_SESSIONS: IMPORTS}
+    return Ruleset(
+        {name: policies[rule] for name, rule in rows.items()},
+        frozenset(name for name, rule in rows.items() if rule is ATTACHMENTS),
+        rules,
+        enforce=settings.enforce == "on",
+    )
+
+
+def file_rules_from(settings: Settings) -> tuple[PolicyRule, ...]:
+    """The rules of the policy file, if there is one. Raises SettingsError."""
+    if settings.policy_file is None:
+        return ()
+    return readable_rules(settings, PolicyFile(settings.policy_file))
+
+
+def readable_rules(settings: Settings, file: PolicyFile) -> tuple[PolicyRule, ...]:
+    """The rules in ``file``, which have to get on with the settings. Raises SettingsError."""
+    try:
+        rules = file.read()
+    except PolicyFileError as error:
+        raise SettingsError([_told(file.path, problem) for problem in error.problems]) from None
+    unable = [rule.name for rule in rules if rule.effects.scan and settings.scanner_url is None]
+    if unable:
+        names = ", ".join(unable)
+        problem = f"{names}: files are to be scanned, but {PREFIX}SCANNER_URL is not set"
+        raise SettingsError([f"{file.path}: {problem}"])
+    return rules
+
+
+def _told(path: Path, problem: Problem) -> str:
+    if problem.line is None:
+        return f"{PREFIX}POLICY_FILE={path}: {problem.sentence}"
+    return f"{path}:{problem.line}: {problem.sentence}"
+
+
+def tls_from(settings: Settings) -> ssl.SSLContext | None:
+    """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
+    ca_file = settings.upstream_ca_file
+    if settings.upstream_origin.startswith("https:"):
+        try:
+            return ssl.create_default_context(cafile=ca_file)
+        except ssl.SSLError:
+            problem = "this file holds no certificates (PEM)"
+        except OSError as error:
+            problem = f"this file cannot be read ({error.strerror})"
+    elif ca_file is not None:
+        problem = f"{PREFIX}UPSTREAM_URL begins with http:, so that nothing is signed"
+    else:
+        return None
+    raise SettingsError([f"{PREFIX}UPSTREAM_CA_FILE={ca_file}: {problem}"])
+
+
+def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in ``environ``. Raises SettingsError with all that is wrong with them."""
+    problems: list[str] = []
+    try:
+        settings = load(environ)
+    except SettingsError as error:
+        problems += error.problems
+        # The rules are text whatever the rest is: what is wrong with them is told as well.
+        given = {name: environ.get(f"{PREFIX}{name.upper()}", default(name)) for name in _RULES}
+        settings = AllSettings.model_construct(
+            max_file_size=1,
+            upload_session_ttl=1.0,
+            ledger_lease=1.0,
+            spool_dir=None,
+            policy_file=Path(path) if (path := environ.get(f"{PREFIX}POLICY_FILE")) else None,
+            scanner_url=environ.get(f"{PREFIX}SCANNER_URL"),
+            upstream_url="",
+            upstream_ca_file=None,
+            **given,
+        )
+    for read_rules in (rules_from, file_rules_from):
+        try:
+            read_rules(settings)
+        except SettingsError as error:
+            problems += error.problems
+    if settings.upload_session_ttl < settings.ledger_lease:
+        problems.append(
+            f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "
+            f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
+        )
+    spool_dir = settings.spool_dir
+    if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
+        problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
+    try:
+        tls_from(settings)
+    except SettingsError as error:
+        problems += error.problems
+    if problems:
+        raise SettingsError(problems)
+    return settings
