@@ -6,7 +6,7 @@ from gateway.content import Finding, split, with_findings
 from gateway.inspection.disks import disk
 from gateway.inspection.isomedia import media
 from gateway.inspection.libmagic import UNKNOWN, LibMagic
-from gateway.inspection.markup import begins_with_tag, markup, xml_acts
+from gateway.inspection.markup import begins_with_tag, markup
 from gateway.inspection.ole import compound
 from gateway.inspection.pem import PEM, is_pem
 from gateway.inspection.scripts import script, shebang
@@ -133,8 +133,6 @@ def _kind_of_text(text: bytes, *, complete: bool) -> str:
     if _PDF_LINE.search(text, 0, 1024):
         return PDF
     found = script(text.lstrip()) or kind_of_text(text, complete=complete)
-    if found == "text/xml" and xml_acts(text):
-        return with_findings(found, {Finding.SCRIPT})
     return PEM if found == TEXT and is_pem(text) else found
 
 

@@ -10,6 +10,8 @@ _MARKS = (
     (b"\xfe\xff", "utf-16-be"),
 )
 """UTF-32 first: its little-endian mark begins with that of UTF-16."""
+_XML_BEGINS = ((b"<\0?\0x\0m\0l\0", "utf-16-le"), (b"\0<\0?\0x\0m\0l", "utf-16-be"))
+"""Browsers go by these whatever follows (XML 1.0, appendix F)."""
 _WITHOUT_MARK = (
     ("utf-32-le", 4, (1, 2, 3)),
     ("utf-32-be", 4, (0, 1, 2)),
@@ -24,11 +26,19 @@ _SAMPLE = 1024
 
 def as_utf8(head: bytes) -> bytes:
     """``head`` in UTF-8 without its mark, if it is UTF-16 or UTF-32; otherwise as it is."""
+    encoding, start = encoding_of(head)
+    return head[start:] if encoding is None else _decoded(head, start, encoding)
+
+
+def encoding_of(head: bytes) -> tuple[str | None, int]:
+    """None for UTF-8 and whatever else needs no decoding; and the length of the mark."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
-            return head[len(mark) :] if encoding == "utf-8" else _decoded(head, len(mark), encoding)
-    guessed = _guessed(head) if b"\0" in head[:_SAMPLE] else None
-    return head if guessed is None else _decoded(head, 0, guessed)
+            return (None if encoding == "utf-8" else encoding), len(mark)
+    for begin, encoding in _XML_BEGINS:
+        if head.startswith(begin):
+            return encoding, 0
+    return (_guessed(head) if b"\0" in head[:_SAMPLE] else None), 0
 
 
 def _guessed(head: bytes) -> str | None:
