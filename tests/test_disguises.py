@@ -1,7 +1,6 @@
 """What is not what it seems does not pass hardened settings."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -10,17 +9,14 @@ import pytest
 
 from gateway.configuration import rules_from
 from gateway.endpoints import ATTACHMENTS
-from gateway.inspection.detector import Detector
-from gateway.policy.judge import judge_content, judge_declaration
 from gateway.policy.rules import Policy
 from gateway.settings import load
 from gateway.standin.process import StandInProcess
 from tests.disguises import DISGUISES, HARDENED
 from tests.inspection import files
 from tests.support.gateway import GatewayProcess
+from tests.support.judged import judged
 from tests.support.wire import Client, field, file_part, form_body
-
-Detect = Callable[[bytes], str]
 
 OVER_THE_WIRE = [name for number, name in enumerate(DISGUISES) if number % 6 == 0]
 
@@ -53,26 +49,18 @@ def policy() -> Policy:
     return rules_from(load({"GATEWAY_UPSTREAM_URL": "http://127.0.0.1:9", **given}))[0][ATTACHMENTS]
 
 
-@pytest.fixture(scope="module")
-def detect(policy: Policy) -> Detect:
-    return partial(Detector().detect, closely=policy.looks_closely)
-
-
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_it_does_not_pass(disguise: str, detect: Detect, policy: Policy) -> None:
+def test_it_does_not_pass(disguise: str, policy: Policy) -> None:
     name, content, declared = DISGUISES[disguise]
-    refusal = judge_declaration(policy, name, len(content)) or judge_content(
-        policy, name, detect(content), declared
-    )
-    assert refusal is not None, detect(content)
+    checked = judged(policy, name, content, declared)
+    assert checked.refusal is not None, checked.facts.content_type
 
 
 @pytest.mark.parametrize("name", HONEST)
-def test_what_is_honest_passes(name: str, detect: Detect, policy: Policy) -> None:
+def test_what_is_honest_passes(name: str, policy: Policy) -> None:
     """Without this, the others could fail for a reason that nobody sees."""
-    content = detect(HONEST[name])
-    assert judge_declaration(policy, name, len(HONEST[name])) is None
-    assert judge_content(policy, name, content) is None, content
+    checked = judged(policy, name, HONEST[name])
+    assert checked.refusal is None, checked.facts.content_type
 
 
 @pytest.fixture(scope="module")

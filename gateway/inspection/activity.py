@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from gateway.content import split
+from gateway.content import Finding, split, with_findings
 from gateway.inspection.encodings import encoding_of
 from gateway.inspection.roots import HTML, SVG, begins_markup, root
 
@@ -178,6 +178,13 @@ def acts(file: BinaryIO, content_type: str) -> bool:
         return True
     search = Search(svg=kind == SVG)
     return search.feed(first) or any(search.feed(block) for block in blocks)
+
+
+def search_whole(file: BinaryIO, content_type: str) -> str:
+    """``content_type``, with what all of the file tells of whether it acts. Blocks, as ``acts``."""
+    bare, findings = split(content_type)
+    found = {Finding.SCRIPT} if acts(file, content_type) else set()
+    return with_findings(bare, set(findings - {Finding.SCRIPT}) | found)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

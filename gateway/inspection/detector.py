@@ -90,7 +90,7 @@ class Detector:
 
     def _detect_other(self, head: bytes) -> str:
         complete = len(head) < HEAD_SIZE
-        settled = shebang(head) or markup(head, complete=complete) or _container(head)
+        settled = shebang(head) or markup(head) or _container(head)
         if settled is not None:
             return settled
         text = certain_text(head)

@@ -15,12 +15,9 @@ _BEGINS_WITH_TAG = re.compile(rb"(?:\xef\xbb\xbf)?\s*+<")
 _XML = "text/xml"
 
 
-def markup(head: bytes, *, complete: bool) -> str | None:
+def markup(head: bytes) -> str | None:
     """The type of an HTML or SVG document, told by its first tag as browsers do; or of other XML
-    that acts.
-
-    An SVG counts as one with a script unless it is ``complete`` and shows none.
-    """
+    that acts, as far as ``head`` tells."""
     head = as_utf8(head).lstrip()
     if not begins_markup(head):
         return None
@@ -29,8 +26,7 @@ def markup(head: bytes, *, complete: bool) -> str | None:
         return kind
     if kind is None:
         return with_findings(_XML, {Finding.SCRIPT}) if Search(svg=False).feed(head) else None
-    harmless = complete and not Search(svg=True).feed(head)
-    return with_findings(SVG, set() if harmless else {Finding.SCRIPT})
+    return with_findings(SVG, {Finding.SCRIPT} if Search(svg=True).feed(head) else set())
 
 
 def begins_with_tag(head: bytes) -> bool:

@@ -11,6 +11,7 @@ from typing import BinaryIO, TypeVar
 from gateway.body.spool import Spool, SpoolArea, Whole, chunks
 from gateway.contents import Contents, Limits
 from gateway.dimensions import Dimensions
+from gateway.inspection import activity
 from gateway.inspection.archives.formats import is_archive
 from gateway.inspection.archives.look import look_into
 from gateway.inspection.detector import HEAD_SIZE, Detector
@@ -79,7 +80,9 @@ class Examiner:
         """What may be sent of ``whole``, until ``held`` is closed. Raises Refused."""
         policies, facts = judge.decision.policies, judge.facts
         if any(_may_have_more(policy, facts.content_type) for policy in policies):
-            await self._tell_type(file, whole, judge)
+            await self._tell_type(file, whole, judge, detect_whole)
+        if any(_may_act(policy, facts.content_type) for policy in policies):
+            await self._tell_type(file, whole, judge, activity.search_whole)
         if any(_has_to_measure(policy, facts) for policy in policies):
             await self._measure(file, whole, judge)
         if any(_has_to_look_into(policy, facts.content_type) for policy in policies):
@@ -91,9 +94,16 @@ class Examiner:
         spool = held.add(Spool(self._spools))
         return await strip(whole, file.target.name, judge, spool, self._run)
 
-    async def _tell_type(self, file: IncomingFile, whole: Whole, judge: Judge) -> None:
+    async def _tell_type(
+        self,
+        file: IncomingFile,
+        whole: Whole,
+        judge: Judge,
+        tell: Callable[[BinaryIO, str], str],
+    ) -> None:
+        """``tell`` says what the file is, given what it is by its head."""
         facts, name = judge.facts, file.target.name
-        told = await self._run(partial(detect_whole, whole.open(), facts.content_type))
+        told = await self._run(partial(tell, whole.open(), facts.content_type))
         if told != facts.content_type:
             facts.content_type = told
             judge.ask(lambda policy: judge_content(policy, name, told, file.declared))
@@ -150,6 +160,7 @@ def _wants(policy: Policy, facts: Facts) -> bool:
     return (
         policy.scan
         or _may_have_more(policy, facts.content_type)
+        or _may_act(policy, facts.content_type)
         or _has_to_measure(policy, facts)
         or _has_to_look_into(policy, facts.content_type)
     )
@@ -158,6 +169,11 @@ def _wants(policy: Policy, facts: Facts) -> bool:
 def _may_have_more(policy: Policy, content_type: str) -> bool:
     """Whether ``policy`` denies what the head of such a file does not tell."""
     return not _HIDDEN_DEEP.isdisjoint(policy.denied.traits) and looks_at_whole(content_type)
+
+
+def _may_act(policy: Policy, content_type: str) -> bool:
+    """Whether ``policy`` denies what may lie behind the head of such a file."""
+    return Trait.ACTIVE in policy.denied.traits and activity.is_searched(content_type)
 
 
 def _has_to_measure(policy: Policy, facts: Facts) -> bool:

@@ -11,7 +11,6 @@ from jsonschema import Draft7Validator
 
 from gateway.configuration import ruleset_from
 from gateway.content import split
-from gateway.inspection.detector import Detector
 from gateway.places import Place
 from gateway.policy.circumstances import Circumstances, IdentityKind, Role
 from gateway.policy.groups import Group, group_of
@@ -33,6 +32,7 @@ from gateway.refusals import Refusal
 from gateway.settings import load
 from gateway.units import parse_size
 from tests.disguises import DISGUISES
+from tests.support.judged import judged
 from tests.test_disguises import HONEST
 
 ROOT = Path(__file__).parent.parent.parent
@@ -211,17 +211,13 @@ def hardened() -> Policy:
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_a_disguise_does_not_pass_the_strict_example(disguise: str, hardened: Policy) -> None:
     name, content, declared = DISGUISES[disguise]
-    found = Detector().detect(content, closely=hardened.looks_closely)
-    assert judge_declaration(hardened, name, len(content)) or judge_content(
-        hardened, name, found, declared
-    )
+    assert judged(replace(hardened, scan=False), name, content, declared).refusal is not None
 
 
 @pytest.mark.parametrize("name", HONEST)
 def test_what_is_honest_passes_the_strict_example(name: str, hardened: Policy) -> None:
-    found = Detector().detect(HONEST[name], closely=hardened.looks_closely)
-    assert judge_declaration(hardened, name, len(HONEST[name])) is None
-    assert judge_content(hardened, name, found) is None
+    checked = judged(replace(hardened, scan=False), name, HONEST[name])
+    assert checked.refusal is None, checked.facts.content_type
 
 
 def test_the_strict_example_turns_everything_on(hardened: Policy) -> None:

@@ -1,0 +1,102 @@
+"""What the gateway would say to files that lie on this machine: the command ``check``."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway.accounting import Account
+from gateway.body.filename import stored_name
+from gateway.body.spool import BLOCK_BYTES
+from gateway.policy.groups import group_of
+from gateway.policy.ruleset import Decision
+from gateway.refusals import Refusal, Refused
+from gateway.upload.facts import Facts
+from gateway.upload.incoming import IncomingFile
+from gateway.upload.judging import Judge
+from gateway.upload.receive import Held
+from gateway.upload.reception import Reception
+from gateway.upload.request import RowTarget
+from gateway.upstream.connection import Connection
+
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file, and what would become of it."""
+
+    path: str
+    facts: Facts
+    size: int
+    """Bytes."""
+    refusal: Refusal | None
+
+    @property
+    def group(self) -> str:
+        return group_of(self.facts.content_type)
+
+
+class _FileSource:
+    """A file on this machine, as a body that arrives."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = size
+        self.received = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.received >= self._size
+
+    async def read(self) -> bytes:
+        data = self._file.read(_PIECE)
+        self.received = self.received + len(data) if data else self._size
+        return data
+
+    read_on = read
+
+    def check(self) -> None:
+        """Nobody leaves."""
+
+    async def pour(self, connection: Connection) -> bool:
+        return False
+
+
+async def check(
+    paths: Sequence[Path], decision: Decision, reception: Reception, declared: str | None = None
+) -> list[Checked]:
+    """What ``decision`` says to each file, which is received as an upload is.
+
+    Raises OSError for one that cannot be read.
+    """
+    found = []
+    for path in paths:
+        with path.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(0)
+            found.append(await check_file(path.name, file, size, decision, reception, declared))
+    return found
+
+
+async def check_file(
+    name: str,
+    file: BinaryIO,
+    size: int,
+    decision: Decision,
+    reception: Reception,
+    declared: str | None = None,
+) -> Checked:
+    """What ``decision`` says to ``size`` bytes called ``name`` and declared to be a type."""
+    facts = Facts(name, size)
+    try:
+        facts.name = stored_name(name)
+        target = RowTarget(facts.name, b"")
+        incoming = IncomingFile(target, _FileSource(file, size), size, size, declared)
+        with Held() as held:
+            judge = Judge(decision, facts)
+            await reception.receive_all(incoming, judge, held, BLOCK_BYTES, Account())
+    except Refused as refused:
+        return Checked(name, facts, size, refused.refusal)
+    return Checked(name, facts, size, None)
