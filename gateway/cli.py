@@ -1,12 +1,20 @@
-"""The command line: ``mattermost-upload-gateway serve | check-config | demo``."""
+"""The command line: ``mattermost-upload-gateway serve | check-config | check | demo``."""
 
 import argparse
+import asyncio
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from gateway import __version__
+from gateway.checking.report import as_json, table
+from gateway.composition import check_files
 from gateway.configuration import checked_settings, file_rules_from
+from gateway.endpoints import FILES, RULED
 from gateway.ledger.quotas import LedgerUnavailable
+from gateway.places import Place
+from gateway.policy.circumstances import Circumstances, IdentityKind, Role
 from gateway.policy_file.description import described
 from gateway.serving import CannotStart, run
 from gateway.settings import PREFIX, AllSettings, SettingsError, shown_value
@@ -41,12 +49,73 @@ def _parser() -> argparse.ArgumentParser:
         "check-config", help="print the effective settings and what is wrong with them"
     )
     check.set_defaults(command=_check_config)
+    _add_check(commands)
     demo = commands.add_parser("demo", help="a guided tour on an embedded stand-in Mattermost")
     demo.add_argument(
         "--serve", action="store_true", help="keep everything running and print commands to try"
     )
     demo.set_defaults(command=_demo)
     return parser
+
+
+def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser(
+        "check",
+        help="say what would become of files, without uploading them",
+        description="Says of each file what the gateway sees, which rule decides, and what its "
+        "user would be answered. The status is 1 if any of them is refused.",
+    )
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument(
+        "--as",
+        dest="roles",
+        action="append",
+        choices=[*Role],
+        help="what its sender is: guest, user (the default) or bot; team_admin, system_admin",
+    )
+    check.add_argument("--user", default="", help="the name or id of its sender")
+    check.add_argument("--team", default="", help="the name or id of the team that it is for")
+    check.add_argument("--channel", default="", help="the name or id of the channel")
+    check.add_argument(
+        "--endpoint", default=FILES.name, choices=[*RULED], help="the address (files)"
+    )
+    check.add_argument("--identity", default=IdentityKind.SESSION, choices=[*IdentityKind])
+    check.add_argument("--type", help="the type that its sender says it has")
+    check.add_argument("--json", action="store_true", help="for programs")
+    check.set_defaults(command=_check)
+
+
+def _check(options: argparse.Namespace) -> None:
+    # Mattermost is not asked.
+    settings = checked_settings({f"{PREFIX}UPSTREAM_URL": "http://127.0.0.1:8065", **os.environ})
+    try:
+        checked = asyncio.run(
+            check_files(settings, options.files, _circumstances(options), options.type)
+        )
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)
+    print(as_json(checked) if options.json else table(checked))
+    if any(file.refusal for file in checked):
+        sys.exit(1)
+
+
+def _circumstances(options: argparse.Namespace) -> Circumstances:
+    roles = {Role(role) for role in options.roles or []}
+    if not roles & {Role.GUEST, Role.USER, Role.BOT}:
+        roles.add(Role.USER)
+    place = Place(
+        frozenset(filter(None, [options.channel.removeprefix("~")])),
+        frozenset(filter(None, [options.team])),
+        Role.TEAM_ADMIN in roles,
+    )
+    return Circumstances(
+        options.endpoint,
+        IdentityKind(options.identity),
+        frozenset(filter(None, [options.user.removeprefix("@")])),
+        frozenset(roles - {Role.TEAM_ADMIN}),
+        place,
+    )
 
 
 def _serve(_: argparse.Namespace) -> None:

@@ -8,7 +8,8 @@ from starlette.applications import Starlette
 
 from gateway.accounting import Accountant
 from gateway.body.spool import SpoolArea
-from gateway.configuration import rules_from, tls_from
+from gateway.checking.files import Checked, check
+from gateway.configuration import file_rules_from, rules_from, ruleset_from, tls_from
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
@@ -25,6 +26,7 @@ from gateway.logs import Log
 from gateway.metrics.cells import Cells
 from gateway.metrics.exposition import Read, exposition
 from gateway.metrics.metrics import Metrics
+from gateway.policy.circumstances import Circumstances
 from gateway.policy_in_force import PolicyInForce
 from gateway.scanner.clamd import ClamAV, ScanFailed
 from gateway.scanner.scanner import Scanner
@@ -136,7 +138,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], No
     settings, mattermost = parts.settings, parts.mattermost
     accountant = Accountant(Metrics(cells), parts.log)
     metrics = accountant.metrics
-    spools = SpoolArea(settings.spool_dir or Path(tempfile.gettempdir()), settings.spool_limit)
+    spools = _spools(settings)
 
     def sessions_of(ask: Ask) -> Sessions:
         return Sessions(
@@ -222,6 +224,27 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], No
         examiner.close()
 
     return app, close
+
+
+async def check_files(
+    settings: Settings, paths: Sequence[Path], circumstances: Circumstances, declared: str | None
+) -> list[Checked]:
+    """What the gateway would say to files on this machine. Raises SettingsError and OSError."""
+    spools = _spools(settings)
+    examiner = Examiner(
+        spools=spools, scanner=_scanner(settings), count_scan=lambda result, seconds: None
+    )
+    reception = Reception(detector=Detector(), examiner=examiner, spools=spools)
+    rules = ruleset_from(settings, file_rules_from(settings))
+    try:
+        return await check(paths, rules.decide(circumstances), reception, declared)
+    finally:
+        spools.close()
+        examiner.close()
+
+
+def _spools(settings: Settings) -> SpoolArea:
+    return SpoolArea(settings.spool_dir or Path(tempfile.gettempdir()), settings.spool_limit)
 
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:

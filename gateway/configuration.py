@@ -6,15 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.endpoints import (
-    ATTACHMENTS,
-    ENDPOINTS,
-    IMPORT_SESSIONS,
-    IMPORTS,
-    RULES,
-    UNLISTED,
-    Rule,
-)
+from gateway.endpoints import ATTACHMENTS, RULED, RULES, Rule
 from gateway.ledger.quotas import Quota, parse_quotas
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
@@ -76,11 +68,9 @@ def ruleset_from(settings: Settings, rules: Sequence[PolicyRule]) -> Ruleset:
     Raises SettingsError.
     """
     policies, _ = rules_from(settings)
-    rows = {row.name: row.rule for row in ENDPOINTS if row.rule is not None}
-    rows |= {UNLISTED: ATTACHMENTS, IMPORT_SESSIONS: IMPORTS}
     return Ruleset(
-        {name: policies[rule] for name, rule in rows.items()},
-        frozenset(name for name, rule in rows.items() if rule is ATTACHMENTS),
+        {name: policies[rule] for name, rule in RULED.items()},
+        frozenset(name for name, rule in RULED.items() if rule is ATTACHMENTS),
         rules,
         enforce=settings.enforce == "on",
     )

@@ -130,8 +130,12 @@ ENDPOINTS = (
 FILES = ENDPOINTS[0]
 UNLISTED = "unlisted"
 """The name of requests with a file whose address is in no row."""
-IMPORT_SESSIONS = "imports"
-"""What rules call upload sessions of type import."""
+RULED = {row.name: row.rule for row in ENDPOINTS if row.rule and row.way is not Way.CHUNK} | {
+    UNLISTED: ATTACHMENTS,
+    IMPORTS.name: IMPORTS,
+}
+"""What the policy file can be about, and what holds there otherwise. Chunks follow the declaration
+of their session."""
 CARRY_NO_FILE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods that take no file anywhere; at a row's address they pass."""
 

@@ -16,7 +16,7 @@ LEVELS = {
     "serving": 5.5,
     "composition": 5,
     "policy_in_force": 4.5,
-    "checking": 4,
+    "checking": 4.5,
     "configuration": 4,
     "edge": 4,
     "upload": 3,

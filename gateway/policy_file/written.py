@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from gateway.endpoints import ATTACHMENTS, ENDPOINTS, IMPORTS, UNLISTED, Way
+from gateway.endpoints import ATTACHMENTS, ENDPOINTS, RULED, Way
 from gateway.names import plain
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.groups import MEMBERS, Group
@@ -82,10 +82,9 @@ USER = Text(
     "a user's id, or the name to log in with, such as alice",
     read=lambda value: value.removeprefix("@").lower(),
 )
-_TAKING = dict.fromkeys(row.name for row in ENDPOINTS if row.rule and row.way is not Way.CHUNK)
 _CHUNKS = dict.fromkeys(row.name for row in ENDPOINTS if row.way is Way.CHUNK)
 ENDPOINT = Word(
-    (*_TAKING, UNLISTED, IMPORTS.name),
+    tuple(RULED),
     dict.fromkeys(_CHUNKS, "chunks follow what holds for uploads")
     | {ATTACHMENTS.name: "attachments come to files and uploads"},
 )

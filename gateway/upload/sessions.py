@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gateway.accounting import Account, Stage
 from gateway.body.content_type import form_boundary
 from gateway.body.spool import Spool, SpoolArea
-from gateway.endpoints import IMPORT_SESSIONS
+from gateway.endpoints import IMPORTS
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation
@@ -125,7 +125,7 @@ class UploadSessions:
         return answer
 
     async def _decide(self, caller: Caller, session: Declaration | UploadSession) -> Decision:
-        endpoint = IMPORT_SESSIONS if session.is_import else _ATTACHMENT_SESSIONS
+        endpoint = IMPORTS.name if session.is_import else _ATTACHMENT_SESSIONS
         target = FileTarget(session.channel_id, "", "")
         return await self._rulings.decide(endpoint, caller.sender, target)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 
 from gateway.body.spool import SpoolArea
-from gateway.checking import Checked, check_file
+from gateway.checking.files import Checked, check_file
 from gateway.inspection.detector import Detector
 from gateway.policy.rules import Policy
 from gateway.policy.ruleset import Decision

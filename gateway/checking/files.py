@@ -1,8 +1,8 @@
-"""What the gateway would say to files that lie on this machine: the command ``check``."""
+"""Files judged by the same steps as uploads, without an upload."""
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,7 +76,8 @@ async def check(
         with path.open("rb") as file:
             size = file.seek(0, io.SEEK_END)
             file.seek(0)
-            found.append(await check_file(path.name, file, size, decision, reception, declared))
+            checked = await check_file(path.name, file, size, decision, reception, declared)
+            found.append(replace(checked, path=str(path)))
     return found
 
 
