@@ -45,6 +45,7 @@ class CannotStart(Exception):
 
 def run(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotStart and SettingsError."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there are rules to be read again
     log = Log(settings.log_format, settings.log_level)
     listener = _bind("listen", settings.listen)
     admin_listener = _bind("admin_listen", settings.admin_listen)
@@ -178,7 +179,6 @@ async def _rules_kept_up_to_date(
         yield
     finally:
         watching.cancel()
-        loop.remove_signal_handler(signal.SIGHUP)
 
 
 async def _serve_alone(
@@ -194,9 +194,9 @@ async def _serve_alone(
     admin_server = _Admin(admin(parts, one_process(cells)))
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
     serving = asyncio.create_task(client_server.serve([listener]))
-    log.info("started", **_addresses(listener, admin_listener), workers=1)
     telling = asyncio.create_task(parts.tell_of_scanner())
     async with _rules_kept_up_to_date(parts):
+        log.info("started", **_addresses(listener, admin_listener), workers=1)
         await _first(stop.wait(), serving, serving_admin)
         telling.cancel()
         log.info("stopping", running=len(client_server.server_state.tasks))
@@ -253,9 +253,9 @@ async def _supervise(
             asyncio.create_task(_keep_worker(settings, log, listener, shared, running, stop))
             for _ in range(settings.workers)
         ]
-        log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
         telling = asyncio.create_task(parts.tell_of_scanner())
         async with _rules_kept_up_to_date(parts, partial(_hang_up, running)):
+            log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
             await _first(stop.wait(), serving_admin, *workers)
         telling.cancel()
         stop.set()
