@@ -44,6 +44,7 @@ from gateway.upstream.mattermost import Mattermost
 
 _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
+_POLICY_KEPT = "policy.toml"
 _EXCESS = {
     True: "clamd says OK to files that exceed its limits: set AlertExceedsMax to yes in its "
     "configuration",
@@ -55,12 +56,15 @@ _EXCESS = {
 class Parts:
     """What both the data side and the admin side of the gateway stand on."""
 
-    def __init__(self, settings: Settings, log: Log) -> None:
-        """Raises SettingsError."""
+    def __init__(self, settings: Settings, log: Log, shared: Path | None = None) -> None:
+        """``shared`` is the folder that supervisor and workers have in common.
+
+        Raises SettingsError.
+        """
         self.settings = settings
         self.log = log
         _, self.quotas = rules_from(settings)
-        self.policy = PolicyInForce(settings, log)
+        self.policy = PolicyInForce(settings, log, shared and shared / _POLICY_KEPT)
         self.scanner = _scanner(settings)
         self.mattermost = Mattermost(
             settings.upstream_origin,

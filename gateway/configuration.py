@@ -120,8 +120,11 @@ def tls_from(settings: Settings) -> ssl.SSLContext | None:
     raise SettingsError([f"{PREFIX}UPSTREAM_CA_FILE={ca_file}: {problem}"])
 
 
-def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in ``environ``. Raises SettingsError with all that is wrong with them."""
+def checked_settings(
+    environ: Mapping[str, str] = os.environ, *, with_file: bool = True
+) -> Settings:
+    """The settings in ``environ``. Raises SettingsError with all that is wrong with them, and
+    ``with_file`` with the policy file."""
     problems: list[str] = []
     try:
         settings = load(environ)
@@ -140,7 +143,7 @@ def checked_settings(environ: Mapping[str, str] = os.environ) -> Settings:
             upstream_ca_file=None,
             **given,
         )
-    for read_rules in (rules_from, file_rules_from):
+    for read_rules in (rules_from, file_rules_from) if with_file else (rules_from,):
         try:
             read_rules(settings)
         except SettingsError as error:

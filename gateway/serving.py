@@ -26,7 +26,7 @@ from gateway.allocator import keep_freed_memory
 from gateway.composition import Parts, admin, gateway_app
 from gateway.edge.protocol import GatewayServer, UploadProtocol
 from gateway.logs import Log, capture_libraries
-from gateway.metrics.cells import Cells, bury_worker
+from gateway.metrics.cells import Cells, bury_worker, has_cells
 from gateway.metrics.exposition import one_process, several_workers
 from gateway.settings import PREFIX, Settings, split_address
 
@@ -56,13 +56,13 @@ def run(settings: Settings) -> None:
     _run(main, log)
 
 
-def run_worker(settings: Settings, descriptor: int, metrics: Path) -> None:
+def run_worker(settings: Settings, descriptor: int, shared: Path) -> None:
     """Serve clients on an inherited socket until told to stop, or until the supervisor is gone.
 
-    ``metrics`` is the folder for this worker's metrics.
+    ``shared`` is the folder for its metrics, and for what it finds there of the supervisor's.
     """
     log = Log(settings.log_format, settings.log_level)
-    _run(_work(settings, log, socket.socket(fileno=descriptor), metrics), log)
+    _run(_work(settings, log, socket.socket(fileno=descriptor), shared), log)
 
 
 def _run(main: Coroutine[Any, Any, None], log: Log) -> None:
@@ -210,16 +210,16 @@ async def _serve_alone(
     log.info("stopped")
 
 
-async def _work(settings: Settings, log: Log, listener: socket.socket, metrics: Path) -> None:
+async def _work(settings: Settings, log: Log, listener: socket.socket, shared: Path) -> None:
     stop = _stop_signal()
     _stop_with_supervisor(stop)
     log.gather_with(asyncio.get_running_loop().call_soon)
-    parts = Parts(settings, log)
+    parts = Parts(settings, log, shared)
     await parts.start()
-    app, close = gateway_app(parts, Cells(metrics))
-    server = _Client(app, settings)
-    serving = asyncio.create_task(server.serve([listener]))
     async with _rules_kept_up_to_date(parts):
+        app, close = gateway_app(parts, Cells(shared))
+        server = _Client(app, settings)
+        serving = asyncio.create_task(server.serve([listener]))
         await _first(stop.wait(), serving)
         server.should_exit = True
         await serving
@@ -242,10 +242,11 @@ async def _supervise(
     settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
 ) -> None:
     stop = _stop_signal()
-    parts = Parts(settings, log)
-    await parts.start()
-    shared = Path(tempfile.mkdtemp(prefix="upload-gateway-metrics-"))
+    shared = Path(tempfile.mkdtemp(prefix="upload-gateway-"))
     try:
+        parts = Parts(settings, log, shared)
+        parts.policy.keep()
+        await parts.start()
         admin_server = _Admin(admin(parts, several_workers(shared)))
         serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
         running: set[Process] = set()
@@ -254,7 +255,7 @@ async def _supervise(
             for _ in range(settings.workers)
         ]
         telling = asyncio.create_task(parts.tell_of_scanner())
-        async with _rules_kept_up_to_date(parts, partial(_hang_up, running)):
+        async with _rules_kept_up_to_date(parts, partial(_hang_up, running, shared)):
             log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
             await _first(stop.wait(), serving_admin, *workers)
         telling.cancel()
@@ -271,10 +272,12 @@ async def _supervise(
     log.info("stopped")
 
 
-def _hang_up(workers: set[Process]) -> None:
+def _hang_up(workers: set[Process], shared: Path) -> None:
     for worker in workers:
-        with suppress(ProcessLookupError):
-            worker.send_signal(signal.SIGHUP)
+        # One that has not come so far would die of it, and is only about to read the file.
+        if has_cells(shared, worker.pid):
+            with suppress(ProcessLookupError):
+                worker.send_signal(signal.SIGHUP)
 
 
 async def _keep_worker(

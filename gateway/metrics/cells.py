@@ -82,6 +82,11 @@ def _read_worker(index: Path, gauges: frozenset[str]) -> Values:
     return values
 
 
+def has_cells(folder: Path, pid: int) -> bool:
+    """Whether the worker ``pid`` counts by now."""
+    return any(folder.glob(f"{pid}-*.index"))
+
+
 def bury_worker(folder: Path, pid: int) -> None:
     """The worker ``pid`` is dead: its gauges count no more."""
     for file in [*folder.glob(f"{pid}-*.cells"), *folder.glob(f"{pid}-*.index")]:

@@ -14,12 +14,10 @@ LARGEST = 2**20
 
 def read(path: Path) -> tuple[PolicyRule, ...]:
     """The rules in the file at ``path``. Raises PolicyFileError with every problem at once."""
-    try:
-        content = _content(path)
-    except FileNotFoundError:
-        raise _wrong("there is no such file") from None
-    except OSError as error:
-        raise _wrong(f"it cannot be read ({error.strerror})") from None
+    return _parsed(_content(path))
+
+
+def _parsed(content: bytes) -> tuple[PolicyRule, ...]:
     try:
         return parse(content.decode("utf-8-sig"))  # some editors of Windows begin with a mark
     except UnicodeDecodeError as error:
@@ -28,6 +26,16 @@ def read(path: Path) -> tuple[PolicyRule, ...]:
 
 
 def _content(path: Path) -> bytes:
+    """Raises PolicyFileError."""
+    try:
+        return _ordinary_content(path)
+    except FileNotFoundError:
+        raise _wrong("there is no such file") from None
+    except OSError as error:
+        raise _wrong(f"it cannot be read ({error.strerror})") from None
+
+
+def _ordinary_content(path: Path) -> bytes:
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode):  # opening a named pipe would wait for its writer
         raise _wrong("it is a folder" if stat.S_ISDIR(mode) else "it is no ordinary file")
@@ -71,13 +79,16 @@ class PolicyFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.content = b""
+        """What was read last."""
         self._read: _Version | None = None
         self._seen: _Version | None = None
 
     def read(self) -> tuple[PolicyRule, ...]:
         """The rules in it. Raises PolicyFileError; ``changed`` says when to try again."""
         self._read = self._seen = _version(self.path)
-        rules = read(self.path)
+        self.content = _content(self.path)
+        rules = _parsed(self.content)
         if _version(self.path) != self._read:
             raise _wrong("it changed while it was read")
         return rules
