@@ -231,7 +231,6 @@ class _Conversation:
         try:
             await self._loop.sock_sendall(self._connection, data)
         except OSError as error:
-            self._read()
             raise _Closed from error
         self._all_is_sent = last
 

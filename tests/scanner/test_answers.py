@@ -1,8 +1,10 @@
 """What a clamd could say, and when: only one thing at one time is taken for "clean"."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -47,9 +49,14 @@ def saying(*pieces: bytes) -> Serve:
 
 
 async def outcome(server: Daemon, *chunks: bytes, timeout: float = 10.0) -> str | None:
+    clamav = client(server.url, timeout=timeout)
+    return await outcome_of(clamav.scan(chunks_of(*(chunks or [b"hello"]))))
+
+
+async def outcome_of(scan: Awaitable[str | None]) -> str | None:
     """None for clean, a signature, or why there is no verdict."""
     try:
-        return await client(server.url, timeout=timeout).scan(chunks_of(*(chunks or [b"hello"])))
+        return await scan
     except ScanFailed as error:
         return error.reason if error.detail.isprintable() else "not fit for a log"
 
@@ -127,21 +134,27 @@ async def test_answers(path: Path | None) -> None:
                 assert await outcome(server) == expected, f"{answer!r}, byte by byte"
 
 
-@pytest.mark.parametrize("after", [b"", OK, FOUND, TOO_LARGE])
-async def test_an_answer_whose_connection_breaks(after: bytes, path: Path | None) -> None:
+@pytest.mark.parametrize("answer", [b"", OK, FOUND, TOO_LARGE])
+async def test_an_answer_whose_connection_breaks(answer: bytes, path: Path | None) -> None:
     """Then nobody knows what else it would have said."""
-
-    async def serve(visitor: Visitor) -> None:
-        await visitor.command()
-        while await visitor.chunk():
-            pass
-        if after:
-            await visitor.send(after)
-        visitor.reset()
-
     expected = {b"": "no_verdict", OK: "garbage", FOUND: "Win.Test", TOO_LARGE: "too_large"}
-    async with daemon(serve) as server:
-        assert await outcome(server) == expected[after]
+    family = socket.AF_UNIX if path else socket.AF_INET
+    address: Any = str(path / "broken") if path else ("127.0.0.1", 0)
+    with socket.create_server(address, family=family) as listener:
+        where = listener.getsockname()
+        clamav = client(f"unix://{where}" if path else f"tcp://127.0.0.1:{where[1]}")
+
+        def answer_and_break() -> None:
+            """Both before the client looks: uvloop tells that of a broken connection once."""
+            with listener.accept()[0] as connection:
+                connection.recv(5)  # not all: so it is no regular end
+                connection.sendall(answer)
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield b"hello"
+            asyncio.get_running_loop().call_soon(answer_and_break)
+
+        assert await outcome_of(clamav.scan(chunks())) == expected[answer]
 
 
 async def test_it_never_closes_after_its_answer(path: Path | None) -> None:
@@ -151,6 +164,17 @@ async def test_it_never_closes_after_its_answer(path: Path | None) -> None:
 
     async with daemon(serve, path) as server:
         assert await outcome(server, timeout=SHORT) == "timeout"
+        await server.gone.wait()
+
+
+async def test_it_never_stops_talking(path: Path | None) -> None:
+    async def serve(visitor: Visitor) -> None:
+        await visitor.read()
+        while True:
+            await visitor.send(bytes(MIB))
+
+    async with daemon(serve, path) as server:
+        assert await outcome(server) == "garbage"
         await server.gone.wait()
 
 
