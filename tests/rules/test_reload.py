@@ -64,12 +64,16 @@ def test_a_worker_that_starts_while_the_file_is_bad_has_the_rules_before(
         gateway.wait_for(lambda: gateway.metric("upload_gateway_policy_stale") == 2)
         for worker in children(gateway.pid):
             os.kill(worker, signal.SIGKILL)
-        gateway.wait_for(lambda: [line["event"] for line in gateway.log()].count("worker_died") == 2)
+        gateway.wait_for(lambda: _deaths(gateway) == 2)
         gateway.wait_for(lambda: gateway.metric("upload_gateway_policy_stale") == 2, 20)
         assert said(client.raw("a.txt", b"hello\n")) == "type_denied"
         (folder / "policy.toml").write_text(OPEN)
         gateway.wait_for(lambda: gateway.metric("upload_gateway_policy_stale") == 0)
         assert said(client.raw("a.txt", b"hello\n")) == "201"
+
+
+def _deaths(gateway: GatewayProcess) -> int:
+    return [line["event"] for line in gateway.log()].count("worker_died")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from gateway.scanner.clamd import Failure, ScanFailed
 from tests.scanner.support import (
     MIB,
+    TIMEOUT,
     Daemon,
     Serve,
     Visitor,
@@ -48,7 +49,7 @@ def saying(*pieces: bytes) -> Serve:
     return serve
 
 
-async def outcome(server: Daemon, *chunks: bytes, timeout: float = 10.0) -> str | None:
+async def outcome(server: Daemon, *chunks: bytes, timeout: float = TIMEOUT) -> str | None:
     clamav = client(server.url, timeout=timeout)
     return await outcome_of(clamav.scan(chunks_of(*(chunks or [b"hello"]))))
 
@@ -141,6 +142,7 @@ async def test_an_answer_whose_connection_breaks(answer: bytes, path: Path | Non
     family = socket.AF_UNIX if path else socket.AF_INET
     address: Any = str(path / "broken") if path else ("127.0.0.1", 0)
     with socket.create_server(address, family=family) as listener:
+        listener.settimeout(TIMEOUT)
         where = listener.getsockname()
         clamav = client(f"unix://{where}" if path else f"tcp://127.0.0.1:{where[1]}")
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.refusals import Refused, spool_full
 from gateway.scanner.clamd import Failure
-from tests.scanner.support import Visitor, chunks_of, client, daemon, failure
+from tests.scanner.support import TIMEOUT, Visitor, chunks_of, client, daemon, failure
 
 SHORT = 0.2
 
@@ -58,6 +58,7 @@ async def test_it_accepts_nobody_on_a_unix_socket_for_a_while(tmp_path: Path) ->
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as other:
         listener.bind(path)
         listener.listen(0)
+        listener.settimeout(TIMEOUT)
         other.connect(path)
         hasty = client(f"unix://{path}", connect_timeout=SHORT)
         assert await failure(hasty.scan(chunks_of(b"hello"))) is Failure.UNREACHABLE
