@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from gateway.content import split, with_findings
+from gateway.content import Finding, split, with_findings
 from gateway.contents import Limits
 from gateway.inspection.archives.reading import Unfit, size_of
 from gateway.inspection.archives.zip import content_of
@@ -16,7 +16,7 @@ from gateway.inspection.archives.zip_directory import (
     read_directory,
     read_local,
 )
-from gateway.inspection.zips import ZIP, ZipEntry, is_telling, type_of
+from gateway.inspection.zips import MACRO_ENABLED, PARTS, ZIP, ZipEntry, is_telling, type_of
 
 _LIMITS = Limits(entries=20_000, unpacked_size=0, ratio=0, depth=1, seconds=0)
 """Of a directory that is read at once."""
@@ -24,6 +24,7 @@ _MOST_CONTENT = 4 * 2**20
 """Bytes. [Content_Types].xml has a hundredth of that in large documents."""
 _MOST_ENTRIES = 4096
 """That matter."""
+_MOST_LISTS = 16
 _SECONDS = 3.0
 _MATTERS = re.compile(
     rb"mimetype|\[content_types\]\.xml|(?:meta-inf/)?manifest\.(?:mf|xml)|"
@@ -43,11 +44,26 @@ def whole_zip(file: BinaryIO, head_type: str) -> str:
     """
     bare, findings = split(head_type)
     try:
-        told, found = split(type_of(list(_listed(file))))
-        bare = bare if told == ZIP else told
+        entries = list(_listed(file))
     except Unfit:
-        _, found = split(type_of(list(_scattered(file))))
-    return with_findings(bare, {*findings, *found})
+        entries = list(_scattered(file))
+    else:
+        told, _ = split(type_of(entries))
+        bare = bare if told == ZIP else told
+    return with_findings(bare, {*findings, *_found_in(entries)})
+
+
+def _found_in(entries: list[ZipEntry]) -> set[Finding]:
+    """By each of several lists of parts, of which somebody may read any."""
+    lists = [entry for entry in entries if entry.name == PARTS]
+    others = [entry for entry in entries if entry.name != PARTS]
+    found: set[Finding] = set()
+    for number in range(max(1, min(len(lists), _MOST_LISTS))):
+        told, findings = split(type_of(others + lists[number : number + 1]))
+        found |= findings
+        if len(lists) > 1 and MACRO_ENABLED in told:
+            found.add(Finding.MACROS)
+    return found
 
 
 def _listed(file: BinaryIO) -> Iterator[ZipEntry]:

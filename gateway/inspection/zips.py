@@ -14,6 +14,10 @@ from gateway.content import Finding, with_findings
 from gateway.inspection.encodings import as_utf8
 
 ZIP = "application/zip"
+PARTS = "[Content_Types].xml"
+"""The entry that lists the parts of an Office document, and their types."""
+MACRO_ENABLED = ".macroEnabled"
+"""In the types of those that are there for macros."""
 JAR = "application/java-archive"
 
 _MARK = b"PK\x03\x04"
@@ -129,7 +133,7 @@ def _entries(head: bytes, start: int) -> Iterator[ZipEntry]:
 
 def is_telling(name: str) -> bool:
     """Whether the content of an entry of that name matters."""
-    return name in ("mimetype", "[Content_Types].xml", "META-INF/manifest.xml")
+    return name in ("mimetype", PARTS, "META-INF/manifest.xml")
 
 
 def _inflated(data: memoryview, most: int) -> tuple[bytes, int, bool]:
@@ -191,7 +195,7 @@ def _opendocument(entries: list[ZipEntry], findings: set[Finding]) -> str | None
 def _office(entries: list[ZipEntry], names: set[str], findings: set[Finding]) -> str | None:
     if any(name.endswith(_VBA) or name.startswith(_MACRO_SHEETS) for name in map(str.lower, names)):
         findings.add(Finding.MACROS)
-    parts = next((entry for entry in entries if entry.name == "[Content_Types].xml"), None)
+    parts = next((entry for entry in entries if entry.name == PARTS), None)
     text = as_utf8(parts.content).decode(errors="replace") if parts else ""
     if any(word in text for word in _TELL_OF_MACROS):
         findings.add(Finding.MACROS)
@@ -215,6 +219,6 @@ def _has_folder(names: set[str], name: str) -> bool:
 def _office_type(main: str) -> str:
     """The registered name of a document by that of its main part."""
     main = main.removesuffix("Template")  # of Word's macroEnabledTemplate
-    if main.endswith(".macroEnabled"):
+    if main.endswith(MACRO_ENABLED):
         return f"application/vnd.{main}.12"
     return f"application/vnd.{main}{'.main+xml' if main.startswith('ms-visio') else ''}"

@@ -105,7 +105,7 @@ def _judge_content(
     if entry.kind is not Kind.REGULAR:
         return None
     if entry.trouble is Trouble.UNSUPPORTED:
-        if _is_called_archive(called):
+        if _is_called_archive(called) or group_of(entry.content_type) is Group.ARCHIVES:
             return _judge_problem(rules, name, Problem(entry.trouble, entry.path))
         policy = replace(policy, agreement=Agreement.OFF)  # nobody has seen the content
     denied = judge_content(policy, called, entry.content_type)

@@ -3,7 +3,7 @@
 import lzma
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from gateway.contents import Kind, Limits, Trouble
@@ -73,9 +73,10 @@ not tell them."""
 _WINDOWS_DIRECTORY, _WINDOWS_LINK, _HAS_MODE = 0x10, 0x400, 0x8000
 
 
-def read_seven_zip(file: BinaryIO, limits: Limits) -> Iterator[Item]:
-    """Raises Unfit."""
+def read_seven_zip(file: BinaryIO, limits: Limits, expect: Callable[[int], None]) -> Iterator[Item]:
+    """``expect`` is told how many bytes there will be. Raises Unfit."""
     streams, files = _read_header(file, limits)
+    expect(sum(sum(folder.files) for folder in streams.folders))
     contents = _contents(file, streams)
     for entry in files:
         if entry.has_stream:

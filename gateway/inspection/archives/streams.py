@@ -1,8 +1,10 @@
 """Files that are one compressed file each: gzip, bzip2, xz, lzma, zstd."""
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, NamedTuple
 
+from gateway.contents import Limits
+from gateway.inspection.archives.reading import slices
 from gateway.inspection.archives.unpacking import (
     Decompressor,
     Xz,
@@ -13,6 +15,8 @@ from gateway.inspection.archives.unpacking import (
     zstandard,
 )
 
+_LEAST_STREAM = 4096
+"""Bytes of one of many. bgzip makes the smallest, of 64 KiB before they are packed."""
 _GZIP_MARK = b"\x1f\x8b\x08"
 _GZIP_EXTRA, _GZIP_NAME = 4, 8
 """Bits of its flags, RFC 1952 2.3.1."""
@@ -26,9 +30,10 @@ class Compression(NamedTuple):
     starts: tuple[bytes, ...]
     """What each of several streams in a file begins with."""
 
-    def unpack(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
-        """Raises Unfit."""
-        return all_of(self.make, self.starts, pieces)
+    def unpack(self, file: BinaryIO, size: int, limits: Limits) -> Iterator[bytes]:
+        """What is in ``size`` bytes. Raises Unfit."""
+        most = limits.entries + size // _LEAST_STREAM
+        return all_of(self.make, self.starts, slices(file, 0, size), most)
 
 
 GZIP = Compression(gzip, (_GZIP_MARK,))

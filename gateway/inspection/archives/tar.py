@@ -53,8 +53,8 @@ def is_header(block: bytes) -> bool:
     if told is None or not told[1]:
         return False
     others = block[:148] + b" " * 8 + block[156:BLOCK]
-    signed = 256 * sum(byte >= 0x80 for byte in others)
-    return int(told[1], 8) in (sum(others), sum(others) - signed)
+    differs = sum(others) - int(told[1], 8)
+    return not differs or differs == 256 * sum(byte >= 0x80 for byte in others)
 
 
 def read_tar(stream: Stream) -> Iterator[Item]:

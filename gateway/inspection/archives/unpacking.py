@@ -9,6 +9,7 @@ import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count
 from typing import Protocol
 
 from gateway.contents import Trouble
@@ -203,17 +204,25 @@ def _asks_for_memory(error: Exception) -> bool:
 
 
 def all_of(
-    make: Callable[[], Decompressor], starts: tuple[bytes, ...], pieces: Iterable[bytes]
+    make: Callable[[], Decompressor],
+    starts: tuple[bytes, ...],
+    pieces: Iterable[bytes],
+    most: int,
 ) -> Iterator[bytes]:
     """Streams that follow each other, as in gzip, bzip2, xz and zstd files; zeros may be behind.
 
-    A further stream begins with one of ``starts``. Raises Unfit.
+    A further stream begins with one of ``starts``. Raises Unfit, also if there are more streams
+    than ``most``: each takes as long as some kilobytes.
     """
     source = iter(pieces)
     rest = next(source, b"")
-    while rest:
+    for number in count():
+        if not rest:
+            break
+        if number >= most:
+            raise Unfit(Trouble.TOO_MANY_ENTRIES)
         decompressor = make()
-        yield from unpacked(decompressor, _before(rest, source))
+        yield from unpacked(decompressor, chain((rest,), source))
         if not decompressor.eof:
             raise Unfit(Trouble.UNREADABLE)
         rest = decompressor.unused_data or next(source, b"")
@@ -224,11 +233,6 @@ def all_of(
         rest = _filled(rest, source, max(map(len, starts)))
         if rest and not rest.startswith(starts):
             raise Unfit(Trouble.AMBIGUOUS)
-
-
-def _before(first: bytes, source: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from source
 
 
 def _filled(rest: bytes, source: Iterator[bytes], size: int) -> bytes:

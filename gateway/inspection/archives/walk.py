@@ -136,16 +136,16 @@ class Walk:
         if content_type in TARS:
             return read_tar(Stream(self._counted(slices(file, 0, size))))
         if content_type in SEVEN_ZIPS:
-            return self._counted_items(read_seven_zip(file, self._limits))
+            return self._counted_items(read_seven_zip(file, self._limits, self._expect))
         if content_type in RARS:
             return read_rar(file)
         if content_type in ZIPS or is_container(content_type):
-            return self._counted_items(read_zip(file, self._limits))
+            return self._counted_items(read_zip(file, self._limits, self._expect))
         raise Unfit(Trouble.UNSUPPORTED)
 
     def _compressed(self, file: BinaryIO, size: int, compression: Compression) -> Iterator[Item]:
         name = name_in_gzip(read_at(file, 0, min(size, PIECE)))
-        stream = Stream(self._counted(compression.unpack(slices(file, 0, size))))
+        stream = Stream(self._counted(compression.unpack(file, size, self._limits)))
         if is_header(stream.peek(BLOCK)):
             yield from read_tar(stream)
         else:
@@ -163,11 +163,15 @@ class Walk:
 
     def _count(self, size: int) -> None:
         self._check_time()
+        self._expect(size)
         self._unpacked += size
-        if self._unpacked > self._limits.unpacked_size:
+
+    def _expect(self, size: int) -> None:
+        """What an archive tells to be too much need not be unpacked to be too much."""
+        unpacked = self._unpacked + size
+        if unpacked > self._limits.unpacked_size:
             raise _Ended(Trouble.TOO_LARGE)
-        ratio = self._unpacked / max(1, self._packed)
-        if self._unpacked > RATIO_FROM and ratio > self._limits.ratio:
+        if unpacked > max(RATIO_FROM, self._limits.ratio * self._packed):
             raise _Ended(Trouble.RATIO)
 
     def _check_time(self) -> None:
@@ -204,20 +208,23 @@ class Walk:
     def _read(self, entry: Entry, content: Iterator[bytes]) -> Entry:
         """``entry`` with what its content is; that is laid aside if somebody wants to look in."""
         head = bytearray()
-        try:
-            for piece in content:
-                head += piece
-                if len(head) >= HEAD_SIZE:
-                    break
-        except Unfit as unfit:
-            content_type = self._detect(bytes(head[:HEAD_SIZE]))
-            return replace(entry, size=len(head), content_type=content_type, trouble=unfit.trouble)
+        size, trouble = self._measured(self._until_known(content, head))
+        if trouble is not None and not head:
+            return replace(entry, trouble=trouble)
         content_type = self._detect(bytes(head[:HEAD_SIZE]))
+        entry = replace(entry, size=size, content_type=content_type, trouble=trouble)
+        if trouble is not None:
+            return entry
         pieces = chain((bytes(head),), content)
         if self._opens(content_type) or looks_at_whole(content_type):
-            return self._read_whole(replace(entry, content_type=content_type), pieces)
+            return self._read_whole(entry, pieces)
         size, trouble = self._measured(pieces)
-        return replace(entry, size=size, content_type=content_type, trouble=trouble)
+        return replace(entry, size=size, trouble=trouble)
+
+    def _until_known(self, content: Iterator[bytes], head: bytearray) -> Iterator[bytes]:
+        while len(head) < HEAD_SIZE and (piece := next(content, None)) is not None:
+            head += piece
+            yield piece
 
     def _read_whole(self, entry: Entry, pieces: Iterable[bytes]) -> Entry:
         start = self._aside.seek(0, SEEK_END)
@@ -249,5 +256,7 @@ class Walk:
             for piece in pieces:
                 size += len(piece)
         except Unfit as unfit:
+            if unfit.trouble in LIMITS:
+                raise
             return size, unfit.trouble
         return size, None

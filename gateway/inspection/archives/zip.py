@@ -1,7 +1,7 @@
 """ZIP archives, read by their directory once all else agrees with it."""
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from gateway.contents import Kind, Limits, Trouble
@@ -29,15 +29,18 @@ from gateway.inspection.archives.zip_directory import (
 _STORED, _LZMA = 0, 14
 _DECOMPRESSORS = {_STORED: Copy, 8: deflate, 12: bzip2, 93: zstandard, 95: Xz}
 """By method (4.4.5)."""
+_ENDLESS = (_STORED, _LZMA)
+"""Their data have no mark at the end, or need not have one."""
 _DOS_DIRECTORY = 0x10
 _LZMA_HEADER = 4
 """Two bytes of version, two with the size of the properties (5.8.8)."""
 
 
-def read_zip(file: BinaryIO, limits: Limits) -> Iterator[Item]:
-    """Raises Unfit."""
+def read_zip(file: BinaryIO, limits: Limits, expect: Callable[[int], None]) -> Iterator[Item]:
+    """``expect`` is told how many bytes there will be, or more. Raises Unfit."""
     records = read_directory(file, limits)
     starts = check_layout(file, records)
+    expect(sum(record.size for record in records))
     for record in records:
         yield _item(file, record, starts[record])
 
@@ -48,14 +51,15 @@ def content_of(file: BinaryIO, record: Record, start: int) -> Iterator[bytes]:
     decompressor = _decompressor(record, packed)
     left = record.size
     for piece in unpacked(decompressor, packed.rest()):
-        yield piece[:left] if record.method == _LZMA else piece
-        left -= len(piece)
+        found = piece[:left] if record.method == _LZMA else piece
+        yield found
+        left -= len(found)
         if left < 0:
-            break
-    if record.method != _LZMA and (left or decompressor.unused_data or packed.some(1)):
-        raise Unfit(Trouble.AMBIGUOUS if left <= 0 else Trouble.UNREADABLE)
-    if left > 0:
+            raise Unfit(Trouble.AMBIGUOUS)
+    if left or not (decompressor.eof or record.method in _ENDLESS):
         raise Unfit(Trouble.UNREADABLE)
+    if decompressor.unused_data or packed.some(1):
+        raise Unfit(Trouble.AMBIGUOUS)
 
 
 def _decompressor(record: Record, packed: Stream) -> Decompressor:
@@ -63,10 +67,9 @@ def _decompressor(record: Record, packed: Stream) -> Decompressor:
         header = packed.read(_LZMA_HEADER)
         properties = packed.read(int.from_bytes(header[2:], "little"))
         return raw_lzma(lzma1_filter(properties, record.size))
-    make = _DECOMPRESSORS.get(record.method)
-    if make is None:
+    if record.method not in _DECOMPRESSORS:
         raise Unfit(Trouble.UNSUPPORTED)
-    return make()
+    return _DECOMPRESSORS[record.method]()
 
 
 def _item(file: BinaryIO, record: Record, start: int) -> Item:

@@ -185,10 +185,9 @@ def data_start(file: BinaryIO, record: Record) -> int:
     same = ENCRYPTED if record.name.isascii() else ENCRYPTED | UTF_8
     if (local.flags ^ record.flags) & same:
         raise Unfit(Trouble.AMBIGUOUS)
-    sizes = (local.size, local.packed_size)
-    unknown = local.flags & SIZE_FOLLOWS and not any(sizes)
-    if not unknown and sizes != (record.size, record.packed_size):
-        raise Unfit(Trouble.AMBIGUOUS)
+    for here, there in ((local.size, record.size), (local.packed_size, record.packed_size)):
+        if here != there and (here or not local.flags & SIZE_FOLLOWS):
+            raise Unfit(Trouble.AMBIGUOUS)
     if local.unicode_path not in (None, record.unicode_path):
         raise Unfit(Trouble.AMBIGUOUS)
     return start
