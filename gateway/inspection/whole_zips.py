@@ -2,7 +2,8 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from gateway.content import Finding, split, with_findings
@@ -20,11 +21,12 @@ from gateway.inspection.zips import MACRO_ENABLED, PARTS, ZIP, ZipEntry, is_tell
 
 _LIMITS = Limits(entries=20_000, unpacked_size=0, ratio=0, depth=1, seconds=0)
 """Of a directory that is read at once."""
-_MOST_CONTENT = 4 * 2**20
-"""Bytes. [Content_Types].xml has a hundredth of that in large documents."""
+_MOST_CONTENT = 2 * 2**20
+"""Bytes. [Content_Types].xml has a tenth of that in large documents."""
 _MOST_ENTRIES = 4096
 """That matter."""
-_MOST_LISTS = 16
+_MOST_LISTS = 2
+"""Entries of the same name whose contents are read."""
 _SECONDS = 3.0
 _MATTERS = re.compile(
     rb"mimetype|\[content_types\]\.xml|(?:meta-inf/)?manifest\.(?:mf|xml)|"
@@ -44,9 +46,9 @@ def whole_zip(file: BinaryIO, head_type: str) -> str:
     """
     bare, findings = split(head_type)
     try:
-        entries = list(_listed(file))
+        entries = _read(file, _listed(file))
     except Unfit:
-        entries = list(_scattered(file))
+        entries = _read(file, _scattered(file))
     else:
         told, _ = split(type_of(entries))
         bare = bare if told == ZIP else told
@@ -58,30 +60,32 @@ def _found_in(entries: list[ZipEntry]) -> set[Finding]:
     lists = [entry for entry in entries if entry.name == PARTS]
     others = [entry for entry in entries if entry.name != PARTS]
     found: set[Finding] = set()
-    for number in range(max(1, min(len(lists), _MOST_LISTS))):
+    for number in range(max(1, len(lists))):
         told, findings = split(type_of(others + lists[number : number + 1]))
         found |= findings
         if len(lists) > 1 and MACRO_ENABLED in told:
             found.add(Finding.MACROS)
+    if len(lists) > _MOST_LISTS or any(len(entry.content) >= _MOST_CONTENT for entry in lists):
+        found.add(Finding.MACROS)  # no writer of documents does that: it hides something
     return found
 
 
-def _listed(file: BinaryIO) -> Iterator[ZipEntry]:
-    """Entries that matter. Raises Unfit."""
+def _listed(file: BinaryIO) -> list[tuple[Record, int]]:
+    """Entries that matter, and where their data start if they are to be read. Raises Unfit."""
     records = read_directory(file, _LIMITS)
     matter = [record for record in records if _MATTERS.fullmatch(record.name)]
     encrypted = [record for record in records if record.flags & 1]
-    for record in matter[:_MOST_ENTRIES] + encrypted[:1]:
-        start = data_start(file, record) if is_telling(_name(record)) else 0
-        yield _entry(file, record, start)
+    return [
+        (record, data_start(file, record) if is_telling(_name(record)) else 0)
+        for record in matter[:_MOST_ENTRIES] + encrypted[:1]
+    ]
 
 
-def _scattered(file: BinaryIO) -> Iterator[ZipEntry]:
-    """Entries that matter, wherever there is a header of one, as far as time allows."""
-    ends = time.monotonic() + _SECONDS
+def _scattered(file: BinaryIO) -> Iterator[tuple[Record, int]]:
+    """The same, wherever there is a header of one, as far as time allows."""
     found, size = 0, size_of(file)
     for at in _marks(file):
-        if time.monotonic() > ends or found >= _MOST_ENTRIES:
+        if found >= _MOST_ENTRIES:
             return
         try:
             record, start = read_local(file, at)
@@ -91,27 +95,37 @@ def _scattered(file: BinaryIO) -> Iterator[ZipEntry]:
             found += 1
             if not record.packed_size:  # it follows the content
                 record = record._replace(packed_size=size - start, size=_MOST_CONTENT)
-            yield _entry(file, record, start)
+            yield record, start
 
 
 def _marks(file: BinaryIO) -> Iterator[int]:
     """Where local headers may be."""
+    ends = time.monotonic() + _SECONDS
     size, start = size_of(file), 0
-    while start < size:
+    while start < size and time.monotonic() < ends:
         file.seek(start)
         piece = file.read(_PIECE)
-        if len(piece) < len(LOCAL_MARK):
-            return
         at = piece.find(LOCAL_MARK)
-        while at >= 0:
+        while at >= 0 and time.monotonic() < ends:
             yield start + at
             at = piece.find(LOCAL_MARK, at + 1)
-        start += len(piece) - len(LOCAL_MARK) + 1
+        start += max(1, len(piece) - len(LOCAL_MARK) + 1)
 
 
-def _entry(file: BinaryIO, record: Record, start: int) -> ZipEntry:
-    content = _content(file, record, start) if is_telling(_name(record)) else b""
-    return ZipEntry(_name(record), record.flags, record.extra, content)
+def _read(file: BinaryIO, entries: Iterable[tuple[Record, int]]) -> list[ZipEntry]:
+    """With the contents of those that tell something, of the first ones with such a name."""
+    read: Counter[str] = Counter()
+    found = []
+    for record, start in entries:
+        name, content = _name(record), b""
+        if is_telling(name):
+            read[name] += 1
+            if read[name] > _MOST_LISTS + 1:
+                continue
+            if read[name] <= _MOST_LISTS:
+                content = _content(file, record, start)
+        found.append(ZipEntry(name, record.flags, record.extra, content))
+    return found
 
 
 def _content(file: BinaryIO, record: Record, start: int) -> bytes:
@@ -120,11 +134,11 @@ def _content(file: BinaryIO, record: Record, start: int) -> bytes:
     try:
         for piece in content_of(file, record, start):
             content += piece
-            if len(content) > _MOST_CONTENT:
+            if len(content) >= _MOST_CONTENT:
                 break
     except Unfit:
         pass
-    return bytes(content)
+    return bytes(content[:_MOST_CONTENT])
 
 
 def _name(record: Record) -> str:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from gateway.contents import LIMITS, Contents, Entry, Kind, Problem, Trouble
 from gateway.names import extensions
 from gateway.policy.agreement import Agreement
-from gateway.policy.entry_paths import Links, links_of, name_problem, way_problem
+from gateway.policy.entry_paths import Links, name_problem, way_problem
 from gateway.policy.groups import Group, group_of
 from gateway.policy.judge import judge_content, judge_declaration
 from gateway.policy.promises import promised
@@ -39,7 +39,7 @@ def judge_contents(policy: Policy, name: str, contents: Contents) -> Refusal | N
     passed = passed or contents.beyond(rules.limits)
     if passed is not None:
         return archive_too_large(name, _passed(rules, passed))
-    links = links_of(contents)
+    links = Links(contents)
     for entry in contents.entries:
         refusal = _judge_way(name, entry, links) or _judge_entry(policy, rules, name, entry)
         if refusal is not None:
@@ -89,12 +89,10 @@ def _judge_entry(policy: Policy, rules: ArchiveRules, name: str, entry: Entry) -
 
 def _names(name: str, entry: Entry) -> Iterator[str]:
     """What programs may call it. One without a name is called as its archive, less the ending."""
-    if entry.name:
-        yield entry.name
-    else:
-        around = entry.archives[-1] if entry.archives else name
-        yield around.rpartition(".")[0] or around
-    yield from entry.other_names
+    around = entry.archives[-1] if entry.archives else name
+    first = entry.name or around.rpartition(".")[0] or around
+    for called in (first, *entry.other_names):
+        yield called.replace("\\", "/")
 
 
 def _judge_content(

@@ -58,7 +58,7 @@ class ArchiveRules:
     20, logs and tables some more; a format's most is 1,032 for deflate, more for others."""
     max_depth: int = 3
     """Archives within archives; 1 is one without any."""
-    max_seconds: float = 10.0
+    max_seconds: float = 30.0
     """How long it may take to look into one."""
     encrypted: Unseen = Unseen.DENY
     unreadable: Unseen = Unseen.DENY

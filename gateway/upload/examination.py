@@ -22,7 +22,7 @@ from gateway.policy.images import judge_picture
 from gateway.policy.judge import judge_content
 from gateway.policy.rules import Policy
 from gateway.policy.traits import Trait
-from gateway.refusals import Refused, spool_full
+from gateway.refusals import Refusal, Refused, spool_full
 from gateway.scanner.scanner import Scanner
 from gateway.upload.facts import Facts
 from gateway.upload.incoming import IncomingFile
@@ -121,15 +121,18 @@ class Examiner:
         limits = _widest([p.archives.limits for p in judge.decision.policies if p.archives])
         closely = judge.decision.looks_closely
 
-        def look(opened: BinaryIO) -> Contents:
+        name, policies = file.target.name, judge.decision.policies
+
+        def look(opened: BinaryIO) -> tuple[Contents, dict[str, Refusal | None]]:
             detect = partial(self._detector().detect, closely=closely)
             folder = self._spools.directory
-            return look_into(opened, judge.facts.content_type, limits, detect, folder=folder)
+            found = look_into(opened, judge.facts.content_type, limits, detect, folder=folder)
+            # Thousands of entries take a while to judge, too.
+            return found, {p.name: judge_contents(p, name, found) for p in policies}
 
-        contents = await self._run(partial(look, whole.open()))
+        contents, refusals = await self._run(partial(look, whole.open()))
         judge.facts.entries = len(contents.entries)
-        name = file.target.name
-        judge.ask(lambda policy: judge_contents(policy, name, contents))
+        judge.ask(lambda policy: refusals[policy.name])
 
     async def _scan(self, file: IncomingFile, whole: Whole, judge: Judge) -> None:
         if self._scanner is None:

@@ -94,6 +94,14 @@ def test_each_of_several_lists_of_parts_counts() -> None:
     assert whole(content) == f"{DOCX}; with=macros"
 
 
+def test_lists_of_parts_that_are_too_long_or_too_many_hide_something() -> None:
+    long = (_PARTS[0], _PARTS[1] + b" " * 3 * 2**20)
+    parts = [made.packed(*long), made.stored(*FILLING)]
+    assert whole(made.zip_of(*parts)) == f"{DOCX}; with=macros"
+    many = made.zip_of(*[made.stored(*_PARTS)] * 3, made.stored(*FILLING), made.packed(*_DOCM))
+    assert whole(many) == f"{DOCX}; with=macros"
+
+
 def test_nothing_hides_in_what_is_no_document() -> None:
     """A document in a damaged archive does not make that a document."""
     content = made.zip_of(made.stored("a.docx", files.docm()), made.stored("b", _NOISE))[:-1]

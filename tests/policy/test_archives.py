@@ -53,6 +53,7 @@ def test_an_ordinary_archive_passes() -> None:
     [
         (file("docs/setup.exe"), "“docs/setup.exe” in it: files ending in .exe are not allowed"),
         (file("docs\\setup.EXE "), "ending in .exe"),
+        (file("docs.a\\setup.exe"), "ending in .exe"),
         (file("tool", DOS), "“tool” in it: it is a Windows program"),
         (file("invoice.pdf", DOS), "its name ends in .pdf, but its content is a Windows program"),
         (file("setup.exe", archives=("a.zip", "b.tar")), "“a.zip/b.tar/setup.exe” in it"),
@@ -110,6 +111,7 @@ def test_the_groups_of_entries_count() -> None:
         file("a/.../b.txt"),
         file("a.txt", other_names=("../a.txt",)),
         file("a\0.txt"),
+        file("docs/" + "a." * 128),
         file("a\n.txt"),
         file("photo\u202egpj.txt"),
         Entry("../", kind=Kind.DIRECTORY),

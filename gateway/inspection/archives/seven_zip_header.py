@@ -264,7 +264,7 @@ def _read_empty_files(cursor: Cursor, files: list[File]) -> None:
 
 def _read_names(cursor: Cursor, files: list[File]) -> None:
     _refuse_external(cursor)
-    names = cursor.rest().decode("utf-16-le", "replace").split("\0")
+    names = cursor.rest().decode("utf-16-le", "replace").split("\0", len(files) + 1)
     if len(names) != len(files) + 1:
         raise Unfit(Trouble.UNREADABLE)
     for file, name in zip(files, names, strict=False):

@@ -14,6 +14,8 @@ from gateway.inspection.archives.reading import MOST_TARGET, Item, Stream, Unfit
 BLOCK = 512
 _MOST_EXTENDED = 2**20
 """Bytes of an extended header. macOS keeps attributes of files there."""
+_MOST_RECORDS, _MOST_HEADERS = 1000, 8
+"""Records of an extended header, and such headers before an entry."""
 _KINDS = {
     b"0": Kind.REGULAR,
     b"\0": Kind.REGULAR,
@@ -26,8 +28,11 @@ _KINDS = {
     b"6": Kind.DEVICE,
 }
 _PAX, _GLOBAL, _GNU_NAME, _GNU_LINK, _SPARSE, _LABEL = b"x", b"g", b"L", b"K", b"S", b"V"
-_PER_ARCHIVE_FIELDS = frozenset({"path", "linkpath", "size"})
-"""Of one entry; for all entries of an archive they make no sense."""
+_OF_ONE = frozenset({"path", "linkpath", "size"})
+"""Fields of one entry; for all entries of an archive they make no sense."""
+_SPARSE_FIELDS = "GNU.sparse."
+_SPARSE_NAME = "GNU.sparse.name"
+_SPARSE_SIZES = ("GNU.sparse.realsize", "GNU.sparse.size")
 _RECORD = re.compile(rb"(\d{1,10}) ([^=]+)=")
 _NUMBER = re.compile(rb"[ \0]*([0-7]*)[ \0]*")
 _SPARSE_MORE, _SPARSE_SIZE, _SPARSE_MORE_HERE = 482, slice(483, 495), 504
@@ -40,6 +45,7 @@ class _Extended:
     fields: dict[str, str] = field(default_factory=dict)
     name: str | None = None
     link: str | None = None
+    headers: int = 0
 
 
 def is_header(block: bytes) -> bool:
@@ -95,7 +101,7 @@ def _entry(stream: Stream, header: bytes, size: int, extended: _Extended) -> Ite
     kind = _KINDS.get(flag, Kind.REGULAR)
     if flag in (b"\0", b"0") and name.endswith("/"):
         kind = Kind.DIRECTORY
-    sparse = flag == _SPARSE or any(key.startswith("GNU.sparse.") for key in extended.fields)
+    sparse = flag == _SPARSE or any(key.startswith(_SPARSE_FIELDS) for key in extended.fields)
     if flag == _SPARSE:
         _skip_map(stream, header)
     if sparse:
@@ -119,7 +125,7 @@ def _names(header: bytes, extended: _Extended) -> tuple[str, str]:
     if header[257:263] == b"ustar\0" and (prefix := _text(header[345:500])):
         name = f"{prefix}/{name}"
     fields = extended.fields
-    name = fields.get("GNU.sparse.name") or fields.get("path") or extended.name or name
+    name = fields.get(_SPARSE_NAME) or fields.get("path") or extended.name or name
     link = fields.get("linkpath") or extended.link or _text(header[157:257])
     if not name:
         raise Unfit(Trouble.UNREADABLE)
@@ -136,7 +142,7 @@ def _size(size: int, extended: _Extended) -> int:
 
 
 def _sparse_size(header: bytes, extended: _Extended) -> int:
-    for key in ("GNU.sparse.realsize", "GNU.sparse.size"):
+    for key in _SPARSE_SIZES:
         told = extended.fields.get(key, "")
         if re.fullmatch(r"\d{1,19}", told, re.ASCII):
             return int(told)
@@ -163,6 +169,9 @@ def _skip(stream: Stream, size: int) -> None:
 
 
 def _extend(extended: _Extended, flag: bytes, content: bytes) -> None:
+    extended.headers += 1
+    if extended.headers > _MOST_HEADERS:
+        raise Unfit(Trouble.UNREADABLE)
     if flag == _GNU_NAME:
         extended.name = _text(content)
     elif flag == _GNU_LINK:
@@ -171,24 +180,29 @@ def _extend(extended: _Extended, flag: bytes, content: bytes) -> None:
         fields = dict(_pax(content))
         if flag == _PAX:
             extended.fields |= fields
-        elif not _PER_ARCHIVE_FIELDS.isdisjoint(fields):
+        elif not _OF_ONE.isdisjoint(fields):
             raise Unfit(Trouble.AMBIGUOUS)
 
 
 def _pax(content: bytes) -> Iterator[tuple[str, str]]:
-    """Records of the form ``length key=value\\n``."""
+    """Those that matter of the records, which have the form ``length key=value\\n``."""
     at = 0
-    while at < len(content) and content[at]:
+    for _ in range(_MOST_RECORDS):
+        if at >= len(content) or not content[at]:
+            return
         found = _RECORD.match(content, at)
         end = at + int(found[1]) if found else 0
         if found is None or end <= found.end() or content[end - 1 : end] != b"\n":
             raise Unfit(Trouble.UNREADABLE)
         key, value = found[2].decode("utf-8", "replace"), content[found.end() : end - 1]
-        if len(value) <= MOST_TARGET:
+        if key in _OF_ONE or key in (_SPARSE_NAME, *_SPARSE_SIZES):
+            if len(value) > MOST_TARGET:
+                raise Unfit(Trouble.UNREADABLE)
             yield key, value.decode("utf-8", "replace")
-        elif key in _PER_ARCHIVE_FIELDS:
-            raise Unfit(Trouble.UNREADABLE)
+        elif key.startswith(_SPARSE_FIELDS):
+            yield _SPARSE_FIELDS, ""
         at = end
+    raise Unfit(Trouble.UNREADABLE)
 
 
 def _text(field_: bytes) -> str:

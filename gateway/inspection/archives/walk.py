@@ -37,7 +37,7 @@ from gateway.inspection.archives.seven_zip import read_seven_zip
 from gateway.inspection.archives.streams import Compression, name_in_gzip
 from gateway.inspection.archives.tar import BLOCK, is_header, read_tar
 from gateway.inspection.archives.zip import read_zip
-from gateway.inspection.detector import HEAD_SIZE
+from gateway.inspection.detector import HEAD_SIZE, UNKNOWN
 from gateway.inspection.whole import detect_whole, looks_at_whole
 
 _NAME_CHARACTERS = 400
@@ -146,10 +146,13 @@ class Walk:
     def _compressed(self, file: BinaryIO, size: int, compression: Compression) -> Iterator[Item]:
         name = name_in_gzip(read_at(file, 0, min(size, PIECE)))
         stream = Stream(self._counted(compression.unpack(file, size, self._limits)))
-        if is_header(stream.peek(BLOCK)):
-            yield from read_tar(stream)
-        else:
+        if not is_header(stream.peek(BLOCK)):
             yield Item("", stream.rest(), other_names=(name,) if name else ())
+            return
+        # A program, or a script, can be made to look like a tar archive.
+        if split(self._detect(stream.peek(HEAD_SIZE)))[0] not in (*TARS, UNKNOWN):
+            raise Unfit(Trouble.AMBIGUOUS)
+        yield from read_tar(stream)
 
     def _counted_items(self, items: Iterator[Item]) -> Iterator[Item]:
         for item in items:
@@ -197,10 +200,10 @@ class Walk:
         return entry
 
     def _check_names(self, item: Item) -> None:
-        names = (item.name, *item.other_names)
-        if max(map(len, names)) > MOST_TARGET:
+        sizes = [len(name) for name in (item.name, item.link or "", *item.other_names)]
+        if max(sizes) > MOST_TARGET:
             raise Unfit(Trouble.UNREADABLE)
-        self._characters += sum(map(len, names)) + len(item.link or "")
+        self._characters += sum(sizes)
         most = self._limits.entries
         if len(self._entries) >= most or self._characters > _NAME_CHARACTERS * (most + 128):
             raise _Ended(Trouble.TOO_MANY_ENTRIES)

@@ -195,6 +195,13 @@ def long_names() -> bytes:
     return gzip.compress((header + record + made.tar_header("a", 0)) * 20_000 + bytes(1024))
 
 
+def many_fields() -> bytes:
+    """Extended headers of an entry that does not come."""
+    record = b"".join(b"%d %06d=\n" % (11, n) for n in range(90_000))
+    header = made.tar_header("PaxHeader", len(record), b"x") + made.padded(record)
+    return gzip.compress(header * 20)
+
+
 def large_rar() -> bytes:
     return made.rar5(*(made.rar5_file(f"{n}", 2**29) for n in range(4)))
 
@@ -222,6 +229,7 @@ BOMBS = {
     "tar.gz, 40 MiB behind its end": Bomb(padding, GZIP, Trouble.RATIO),
     "tar.gz, 100,000 entries": Bomb(tar_of_many, GZIP, Trouble.TOO_MANY_ENTRIES),
     "tar.gz, names of 4 KB": Bomb(long_names, GZIP, Trouble.TOO_MANY_ENTRIES),
+    "tar.gz, 1,800,000 fields": Bomb(many_fields, GZIP, Trouble.UNREADABLE),
     "tar, sparse file of 4 EiB": Bomb(sparse, TAR, Trouble.TOO_LARGE),
     "7z, 1:6,000": Bomb(seven_zip_of_zeros, SEVEN_ZIP, Trouble.RATIO),
     "7z, window of 4 GiB": Bomb(wide_seven_zip, SEVEN_ZIP, Trouble.UNSUPPORTED),

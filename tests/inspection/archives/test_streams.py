@@ -47,6 +47,13 @@ def test_an_archive_is_one_with_its_compression(content_type: str) -> None:
     ]
 
 
+def test_an_archive_that_is_a_program_is_ambiguous() -> None:
+    program = files.pe_that_is_a_tar()
+    assert trouble(gzip.compress(program + bytes(1024))) is Trouble.AMBIGUOUS
+    script = made.tar_of(("#!/bin/sh", b""))
+    assert trouble(gzip.compress(script)) is Trouble.AMBIGUOUS
+
+
 @pytest.mark.parametrize("content_type", SEVERAL)
 def test_several_streams(content_type: str) -> None:
     compress = COMPRESSIONS[content_type]

@@ -125,6 +125,7 @@ TROUBLES = {
     "a record of nothing": (
         made.tar_header("x", 9, b"x") + made.padded(b"0 a=b\n123") + _A, Trouble.UNREADABLE),
     "a long header": (made.tar_header("x", 2**21, b"x") + bytes(2**21), Trouble.UNREADABLE),
+    "many headers": (made.pax(path="a") * 9 + _A + _END, Trouble.UNREADABLE),
     "a long path": (made.pax(path="a" * 5000) + _A + _END, Trouble.UNREADABLE),
     "a long GNU name": (
         made.tar_header("x", 5000, b"L") + made.padded(b"a" * 5000) + _A, Trouble.UNREADABLE),
