@@ -114,12 +114,8 @@ class Account:
         return now - self.started
 
     def refuse(self, refusal: Refusal) -> None:
-        """The request ends with ``refusal``; a 5xx is a failure and not a refusal.
-
-        But for 501, with which HTTP says that the request is at fault (RFC 9112, 6.1).
-        """
-        failed = refusal.status >= 500 and refusal.status != 501
-        self.outcome = Outcome.FAILED if failed else Outcome.REFUSED
+        """The request ends with ``refusal``."""
+        self.outcome = Outcome.FAILED if refusal.is_failure else Outcome.REFUSED
         self.reason = refusal.reason
         self.status = refusal.status
 

@@ -1,12 +1,13 @@
 """The composition root: builds each part once, and knows them all."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from starlette.applications import Starlette
 
 from gateway.accounting import Accountant
+from gateway.body.kept import KeptFiles
 from gateway.body.spool import SpoolArea
 from gateway.checking.files import Checked, check
 from gateway.configuration import file_rules_from, rules_from, ruleset_from, tls_from
@@ -14,6 +15,7 @@ from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.passthrough import Passthrough
+from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.endpoints import ENDPOINTS, FILES, UNLISTED
@@ -34,7 +36,10 @@ from gateway.settings import Settings
 from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.examination import Examiner
+from gateway.upload.keeping import Keeping, Sweeper
 from gateway.upload.reception import Reception
+from gateway.upload.record import Records
+from gateway.upload.remote import RemoteSessions
 from gateway.upload.rulings import Rulings
 from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
@@ -137,8 +142,22 @@ def _scanner(settings: Settings) -> Scanner | None:
     )
 
 
-def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], None]]:
-    """The application that clients talk to, and what closes it in the end."""
+class Waiting:
+    """The files that wait for something, to be closed after the application."""
+
+    def __init__(self, spools: SpoolArea, examiner: Examiner, sweeper: Sweeper) -> None:
+        self._spools = spools
+        self._examiner = examiner
+        self._sweeper = sweeper
+
+    async def close(self) -> None:
+        await self._sweeper.close()
+        self._spools.close()
+        self._examiner.close()
+
+
+def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
+    """The application that clients talk to, and what is to be closed after it."""
     settings, mattermost = parts.settings, parts.mattermost
     accountant = Accountant(Metrics(cells), parts.log)
     metrics = accountant.metrics
@@ -195,16 +214,26 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], No
         servers=sessions_of(mattermost.server) if settings.remote_cluster == "on" else None,
         deliveries=deliveries,
     )
+    kept_files = KeptFiles(spools)
+    records = Records(parts.ledger, ttl=settings.upload_session_ttl)
+    remote = RemoteSessions(mattermost, sessions, metrics.exchange)
+    keeping = Keeping(
+        examiner=examiner,
+        detector=detector,
+        files=kept_files,
+        records=records,
+        remote=remote,
+        shared=settings.spool_shared == "on",
+    )
     upload_sessions = UploadSessions(
         sessions=sessions,
-        mattermost=mattermost,
+        remote=remote,
         detector=detector,
         rulings=rulings,
         booking=Booking(parts.quotas, parts.ledger),
-        ledger=parts.ledger,
-        ttl=settings.upload_session_ttl,
+        records=records,
+        keeping=keeping,
         spools=spools,
-        count_exchange=metrics.exchange,
     )
     app = GatewayApp(
         uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),
@@ -216,18 +245,14 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Callable[[], No
             settings.unlisted_uploads,
             subpath=settings.subpath,
         ),
+        progress=Progress(mattermost, keeping),
         websockets=WebSockets(mattermost, accountant),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,
         serve_rest=settings.mode == "proxy",
     )
-
-    def close() -> None:
-        spools.close()
-        examiner.close()
-
-    return app, close
+    return app, Waiting(spools, examiner, Sweeper(kept_files, records))
 
 
 async def check_files(

@@ -31,6 +31,8 @@ class Way(Enum):
     """In a form, from another Mattermost."""
     DOWNLOAD = auto()
     """With the answer."""
+    PROGRESS = auto()
+    """Not at all: JSON tells how far it is."""
 
 
 FROM_SERVERS = frozenset({Way.SERVER_UPLOAD, Way.SERVER_FORM})
@@ -64,7 +66,7 @@ class Endpoint:
     fields: tuple[str, ...]
     """Of its form: the file's, then those of the values that go with it."""
     rule: Rule | None
-    """None for downloads."""
+    """None where no file comes in."""
 
     @property
     def counts(self) -> bool:
@@ -125,6 +127,7 @@ ENDPOINTS = (
     _gives("file_preview", _API + "/files/{id}/preview"),
     _gives("post_files", _API + "/posts/{id}/files/info"),
     _gives("file_public", "/files/{id}/public"),
+    Endpoint("user_uploads", "GET", _API + "/users/{id}/uploads", Way.PROGRESS, (), None),
 )
 
 FILES = ENDPOINTS[0]
@@ -136,6 +139,8 @@ RULED = {row.name: row.rule for row in ENDPOINTS if row.rule and row.way is not 
 }
 """What the policy file can be about, and what holds there otherwise. Chunks follow the declaration
 of their session."""
+TELL_PROGRESS = frozenset({Way.CHUNK, Way.PROGRESS})
+"""Ways whose addresses tell, asked with GET, how much of a file has come."""
 CARRY_NO_FILE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 """Methods that take no file anywhere; at a row's address they pass."""
 

@@ -29,6 +29,14 @@ class Refusal:
         if not 400 <= self.status <= 599:
             raise ValueError(f"a refusal needs an error status, not {self.status}")
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether Mattermost or the gateway could not do its part, as a 5xx says.
+
+        But for 501, with which HTTP says that the request is at fault (RFC 9112, 6.1).
+        """
+        return self.status >= 500 and self.status != 501
+
 
 class Refused(Exception):
     """Carries a refusal up to the edge, where it is rendered and counted."""
@@ -363,6 +371,16 @@ def upload_session_unverified() -> Refusal:
         "upload_session_unverified",
         "This upload cannot be continued: the upload gateway did not see its beginning, or does "
         "not know any more that it was allowed. Start it again with a new upload session.",
+    )
+
+
+def resumable_upload_unavailable() -> Refusal:
+    return Refusal(
+        "gateway.resumable_upload_unavailable",
+        501,
+        "resumable_upload_unavailable",
+        "Resumable uploads are not available here, because such a file has to be checked as a "
+        "whole before it is stored. Upload it in one piece instead.",
     )
 
 

@@ -189,7 +189,7 @@ async def _serve_alone(
     cells = Cells()
     parts = Parts(settings, log)
     await parts.start()
-    app, close = gateway_app(parts, cells)
+    app, waiting = gateway_app(parts, cells)
     client_server = _Client(app, settings)
     admin_server = _Admin(admin(parts, one_process(cells)))
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
@@ -205,7 +205,7 @@ async def _serve_alone(
         await serving
     admin_server.should_exit = True
     await serving_admin
-    close()
+    await waiting.close()
     await parts.stop()
     log.info("stopped")
 
@@ -217,13 +217,13 @@ async def _work(settings: Settings, log: Log, listener: socket.socket, shared: P
     parts = Parts(settings, log, shared)
     await parts.start()
     async with _rules_kept_up_to_date(parts):
-        app, close = gateway_app(parts, Cells(shared))
+        app, waiting = gateway_app(parts, Cells(shared))
         server = _Client(app, settings)
         serving = asyncio.create_task(server.serve([listener]))
         await _first(stop.wait(), serving)
         server.should_exit = True
         await serving
-    close()
+    await waiting.close()
     await parts.stop()
 
 

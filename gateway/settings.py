@@ -255,7 +255,14 @@ class Settings(BaseModel):
         description="Where files wait that must be complete before their verdict.",
     )
     spool_limit: Size = Field(
-        parse_size("10GiB"), description="How much all waiting files of a worker may take there."
+        parse_size("10GiB"),
+        description="How much all waiting files of a worker may take there, with those of "
+        "resumable uploads, which belong to all workers.",
+    )
+    spool_shared: Literal["on", "off"] = Field(
+        "on",
+        description="Whether all gateways with the same ledger share that folder. If `off`, "
+        "resumable uploads are refused with 501 where a rule may want to see whole files.",
     )
     scanner_url: Annotated[str, AfterValidator(_scanner_url)] | None = Field(
         None,

@@ -65,6 +65,8 @@ class UploadSession:
     """Of the whole file."""
     offset: int
     """What of it Mattermost has."""
+    headers: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False, compare=False)
+    """With which it said so, in lower case."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.offset <= self.size:

@@ -133,6 +133,7 @@ def test_statuses_are_in_their_places() -> None:
         "conflicting_channel_ids": 400,
         "incorrect_number_of_client_ids": 400,
         "upload_session_unverified": 409,
+        "resumable_upload_unavailable": 501,
         "not_permitted": 403,
         "invalid_session_filename": 400,
         "invalid_session_size": 400,

@@ -37,6 +37,8 @@ class SpoolArea:
         self.directory = directory
         self._limit_bytes = limit_bytes
         self._used_bytes = 0
+        self.kept_bytes = 0
+        """Bytes in the directory that are not its spools', as far as is known."""
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="spool")
         self._whole: SpoolArea | None = None
 
@@ -45,6 +47,7 @@ class SpoolArea:
         part = copy(self)
         part._limit_bytes = limit_bytes
         part._used_bytes = 0
+        part.kept_bytes = 0
         part._whole = self
         return part
 
@@ -55,11 +58,15 @@ class SpoolArea:
 
     def reserve(self, size: int) -> None:
         """Raises Refused when the area is full."""
-        if self._used_bytes + size > self._limit_bytes:
+        if not self.has_room(size):
             raise Refused(spool_full())
         if self._whole is not None:
             self._whole.reserve(size)
         self._used_bytes += size
+
+    def has_room(self, size: int = 0) -> bool:
+        """Whether there is room for all that there is, and ``size`` bytes more."""
+        return self._used_bytes + self.kept_bytes + size <= self._limit_bytes
 
     def release(self, size: int) -> None:
         if self._whole is not None:

@@ -14,11 +14,12 @@ from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
+from gateway.edge.progress import Progress
 from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
 from gateway.edge.unlisted import Asked, Unlisted
 from gateway.edge.websocket import WebSockets
-from gateway.endpoints import FILES, Endpoint, GuardTable, Way
+from gateway.endpoints import FILES, TELL_PROGRESS, Endpoint, GuardTable, Way
 from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
 from gateway.refusals import (
     Refusal,
@@ -51,6 +52,7 @@ class GatewayApp:
         upload_sessions: UploadSessions,
         whole_forms: WholeForms,
         unlisted: Unlisted,
+        progress: Progress,
         websockets: WebSockets,
         mattermost: Mattermost,
         origins: Origins,
@@ -62,6 +64,7 @@ class GatewayApp:
         self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
         self._unlisted = unlisted
+        self._progress = progress
         self._websockets = websockets
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
@@ -189,6 +192,9 @@ class GatewayApp:
             endpoint is not None, method, path, query, headers, raw_headers, origin, body,
             responder, account,
         )  # fmt: skip
+        tells_progress = endpoint is not None and method == "GET" and endpoint.way in TELL_PROGRESS
+        if tells_progress and await self._progress.serve(asked):
+            return
         upload_request = partial(self._upload_request, query, headers, origin, body)
         await self._unlisted.serve(asked, upload_request)
 

@@ -64,7 +64,7 @@ class Passthrough:
             content,
             safe=method in SAFE and content.rest is None,
             framed=b"content-length" in first,
-            on_interim=partial(_pass_on_interim, responder),
+            on_interim=partial(pass_on_interim, responder),
         )
         body.when_gone(exchange.close)
         try:
@@ -87,7 +87,7 @@ def request_lines(headers: RawHeaders, origin: Origin, host: bytes) -> bytes:
     return header_lines([*kept, *origin.headers])
 
 
-def _pass_on_interim(responder: Responder, response: Response) -> None:
+def pass_on_interim(responder: Responder, response: Response) -> None:
     responder.interim(response.status, answer_headers(response), response.reason)
 
 

@@ -21,6 +21,7 @@ from gateway.policy.archives import judge_contents
 from gateway.policy.images import judge_picture
 from gateway.policy.judge import judge_content
 from gateway.policy.rules import Policy
+from gateway.policy.ruleset import Decision
 from gateway.policy.traits import Trait
 from gateway.refusals import Refusal, Refused, spool_full
 from gateway.scanner.scanner import Scanner
@@ -69,6 +70,11 @@ class Examiner:
         if dimensions is not None:
             judge.ask(lambda policy: judge_picture(policy, name, dimensions))
 
+    def may_want(self, decision: Decision) -> bool:
+        """Whether a file of which nothing is known but its ``decision`` may have to be whole for
+        the policy that holds; what is only watched does not matter."""
+        return decision.policy.examines
+
     def wants(self, judge: Judge) -> bool:
         """Whether the file has to be received whole first."""
         decision = judge.decision
@@ -92,7 +98,8 @@ class Examiner:
         if not is_stripped(judge):
             return whole
         spool = held.add(Spool(self._spools))
-        return await strip(whole, file.target.name, judge, spool, self._run)
+        pad_to = whole.size if file.keeps_size else None
+        return await strip(whole, file.target.name, judge, spool, self._run, pad_to=pad_to)
 
     async def _tell_type(
         self,

@@ -82,8 +82,8 @@ class Accounted:
 
 
 def outcome_of(refusal: Refusal) -> Outcome:
-    """A 5xx is the gateway's or Mattermost's failure, everything else a refusal."""
-    return Outcome.FAILED if refusal.status >= 500 else Outcome.REFUSED
+    """How what is refused like this ends."""
+    return Outcome.FAILED if refusal.is_failure else Outcome.REFUSED
 
 
 def judged_by_mattermost(status: int) -> tuple[Outcome, str]:

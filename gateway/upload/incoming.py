@@ -23,6 +23,8 @@ class IncomingFile(NamedTuple):
     """Bytes that it cannot exceed, as the rest of the body tells; None if nothing does."""
     declared: str | None = None
     """The type that the client says it has."""
+    keeps_size: bool = False
+    """Whether what goes on has to be as large as what came."""
 
 
 class Ready(NamedTuple):

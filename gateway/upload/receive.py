@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from gateway.body.kept import KeptFile
 from gateway.body.spool import Spool, Whole
 from gateway.inspection.detector import HEAD_SIZE
 from gateway.refusals import Refusal, Refused
@@ -98,7 +99,7 @@ async def fill(spool: Spool, head: bytes, source: Source, limit: Limit) -> None:
     await spool.seal()
 
 
-async def append(spool: Spool, head: bytes, source: Source, limit: Limit) -> int:
+async def append(spool: Spool | KeptFile, head: bytes, source: Source, limit: Limit) -> int:
     """Receive ``head`` and the rest of ``source`` into ``spool``, and count these bytes.
 
     Raises Refused past ``limit``.
@@ -113,13 +114,14 @@ async def append(spool: Spool, head: bytes, source: Source, limit: Limit) -> int
     return size
 
 
-def reading(whole: Whole) -> Read:
-    """Reads a whole file from its beginning, piece by piece; empty bytes at its end."""
-    offset = 0
+def reading(whole: Whole, offset: int = 0) -> Read:
+    """Reads a whole file from ``offset`` on, piece by piece; empty bytes at its end."""
 
     async def read() -> bytes:
         # A read that is cancelled has read nothing: it can be done again on a new connection.
         nonlocal offset
+        if offset == whole.size:  # told at once: Mattermost may answer as soon as it has all
+            return b""
         chunk = await whole.read_at(offset)
         offset += len(chunk)
         return chunk
@@ -132,3 +134,9 @@ def spooled(whole: Whole) -> Content:
     if not whole.size:
         return Content(b"", None, None)
     return Content(b"", reading(whole), whole.size)
+
+
+def rest_of(whole: Whole, offset: int) -> Content:
+    """What of a whole file is behind ``offset``, as a request's body; it may be nothing."""
+    left = whole.size - offset
+    return Content(b"", reading(whole, offset) if left else None, left)

@@ -12,8 +12,6 @@ chunks follow each other without a gap is what Mattermost itself sees to.
 Sources: ``uploadData`` and ``UploadData`` of Mattermost 5.37, and recordings.
 """
 
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -23,49 +21,39 @@ from gateway.body.spool import Spool, SpoolArea
 from gateway.endpoints import IMPORTS
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
-from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation
-from gateway.ledger.sqlite import SQLiteLedger
-from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
+from gateway.ledger.quotas import QuotaExceeded, Reservation
+from gateway.policy.judge import judge_declaration
 from gateway.policy.ruleset import Decision
 from gateway.refusals import (
-    Refusal,
     Refused,
     chunk_too_long,
-    concurrent_chunks,
-    first_chunk_too_small,
     invalid_chunk_type,
     not_permitted,
     unreadable_chunk_form,
     unreadable_request,
     upload_session_unverified,
 )
-from gateway.upload.booking import Booking, refused_by_ledger
+from gateway.upload.booking import Booking
+from gateway.upload.chunk import Chunk, Turn, check_size, facts_of, questions
 from gateway.upload.declaration import Declaration, read_declaration
 from gateway.upload.describe import parse_query
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import Form, Truncated
 from gateway.upload.identify import head, identify
-from gateway.upload.judging import Judge, Question
+from gateway.upload.judging import Judge
+from gateway.upload.keeping import Keeping
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
-from gateway.upload.record import SessionRecord
-from gateway.upload.request import Answer, Caller, FileTarget, Source, UploadRequest
+from gateway.upload.record import Records, SessionRecord
+from gateway.upload.remote import RemoteSessions
+from gateway.upload.request import Answer, Caller, FileTarget, UploadRequest
 from gateway.upload.rulings import Rulings
-from gateway.upload.transfer import Transfer
 from gateway.upstream.connection import Broken
 from gateway.upstream.exchange import Content
-from gateway.upstream.mattermost import Mattermost, credential_query, read_upload_session
+from gateway.upstream.mattermost import read_upload_session
 from gateway.values import UploadSession
 
 _ATTACHMENT_SESSIONS = "uploads"
 """What rules call the others, whichever of their requests it is about."""
-LEAST_FIRST_CHUNK = 5 * 1024 * 1024
-"""Bytes of a first chunk that is not the whole file; Mattermost throws smaller ones away."""
-
-
-class _Chunk(NamedTuple):
-    source: Source
-    size: int | None
-    """Bytes, where the request tells exactly."""
 
 
 class _Ready(NamedTuple):
@@ -83,25 +71,22 @@ class UploadSessions:
         self,
         *,
         sessions: Sessions,
-        mattermost: Mattermost,
+        remote: RemoteSessions,
         detector: Detector,
         rulings: Rulings,
         booking: Booking,
-        ledger: SQLiteLedger,
-        ttl: float,
+        records: Records,
+        keeping: Keeping,
         spools: SpoolArea,
-        count_exchange: Callable[[str], None],
     ) -> None:
-        """A session expires ``ttl`` seconds after its last chunk."""
         self._sessions = sessions
-        self._mattermost = mattermost
+        self._remote = remote
         self._detector = detector
         self._rulings = rulings
         self._booking = booking
-        self._ledger = ledger
-        self._ttl = ttl
+        self._records = records
+        self._keeping = keeping
         self._spools = spools
-        self._count_exchange = count_exchange
 
     # POST /uploads
 
@@ -116,12 +101,13 @@ class UploadSessions:
             decision = await self._decide(caller, declaration)
             name, size = declaration.name, declaration.size
             Judge(decision, facts).ask(lambda policy: judge_declaration(policy, name, size))
+            self._keeping.check(decision)
             reservation = await self._reserve(caller, declaration, account)
             answer = await self._announce(caller, request, declaration, reservation, account)
         if answer.status >= 300:
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             account.files.append(facts.account())
-        self._heed(caller, answer.status)
+        self._remote.heed(caller, answer.status)
         return answer
 
     async def _decide(self, caller: Caller, session: Declaration | UploadSession) -> Decision:
@@ -151,8 +137,7 @@ class UploadSessions:
         """Have Mattermost make the session, and put it on record."""
         account.enter(Stage.FORWARD)
         document = declaration.document
-        transfer = self._transfer(
-            "",
+        transfer = self._remote.declaration(
             caller,
             head(request, caller.credential, b"application/json"),
             Content(document, None, len(document)),
@@ -172,11 +157,7 @@ class UploadSessions:
     ) -> None:
         if (session.size, session.is_import) != (declaration.size, declaration.is_import):
             raise Broken("Mattermost made another upload session than it was asked for")
-        note = SessionRecord.of(session).note()
-        try:
-            await self._ledger.open_session(session.id, reservation, note=note, ttl=self._ttl)
-        except LedgerUnavailable as error:
-            raise refused_by_ledger() from error
+        await self._records.open(session, reservation)
 
     # POST /uploads/{id}
 
@@ -184,45 +165,41 @@ class UploadSessions:
         """The answer to ``POST /uploads/{id}``. Raises Refused, UpstreamError and ClientGone."""
         account.enter(Stage.IDENTIFY)
         caller = await self._identify(request, account)
-        session = await self._ask(session_id, caller, request)
+        session = await self._remote.ask(session_id, caller)
         account.enter(Stage.RECEIVE)
-        with self._ledger.session_in_use(session.id), Held() as held:
-            note, record = await self._recorded(session, caller)
+        with self._records.in_use(session.id):
             try:
-                chunk = await self._describe(request, session)
-                decision = await self._decide(caller, session)
-                if session.offset == 0:
-                    first, record = await self._judge(
-                        chunk, session, decision, note, record, account
-                    )
-                else:
-                    first = b""
-                    _check_verdict(session, decision, record)
-                ready = await self._make_ready(chunk, first, session, held)
+                answer = await self._take(session, caller, request, account)
             except Truncated:
                 raise Refused(unreadable_chunk_form()) from None
-            if not await self._keep(session, record, note):
-                raise Refused(concurrent_chunks())
-            answer = await self._forward(caller, session, decision, record, ready, account)
-        self._heed(caller, answer.status)
+        self._remote.heed(caller, answer.status)
         return answer
 
-    async def _ask(self, session_id: str, caller: Caller, request: UploadRequest) -> UploadSession:
-        """The session as Mattermost knows it. Raises Refused with its refusal, UpstreamError."""
-        session = await self._mattermost.upload_session(
-            session_id, caller.credential, request.forwarded
-        )
-        if isinstance(session, Refusal):
-            self._heed(caller, session.status)
-            raise Refused(session)
-        return session
+    async def _take(
+        self, session: UploadSession, caller: Caller, request: UploadRequest, account: Account
+    ) -> Answer:
+        note, record = await self._recorded(session, caller)
+        # What is kept here Mattermost has not got yet.
+        here = session if record.kept is None else replace(session, offset=record.kept)
+        chunk = await self._describe(request, here)
+        decision = await self._decide(caller, session)
+        turn = Turn(caller, session, decision, note, record)
+        first = b""
+        if here.offset == 0:
+            first, record = await self._judge(chunk, here, turn, account)
+            turn = turn._replace(record=record)
+        else:
+            _check_verdict(here, decision, record)
+        if record.kept is not None:
+            return await self._keeping.take(turn, chunk, first, account)
+        with Held() as held:
+            ready = await self._make_ready(chunk, first, session, held)
+            await self._records.replace(session.id, record, was=note)
+            return await self._forward(turn, ready, account)
 
     async def _recorded(self, session: UploadSession, caller: Caller) -> tuple[str, SessionRecord]:
         """What is on record, as the ledger has it and as it reads. Raises Refused."""
-        try:
-            note = await self._ledger.session(session.id)
-        except LedgerUnavailable as error:
-            raise refused_by_ledger() from error
+        note = await self._records.note(session.id)
         record = None if note is None else SessionRecord.read(note)
         if note is None or record is None or not record.is_of(session):
             raise Refused(upload_session_unverified())
@@ -230,7 +207,7 @@ class UploadSessions:
             raise Refused(not_permitted())
         return note, record
 
-    async def _describe(self, request: UploadRequest, session: UploadSession) -> _Chunk:
+    async def _describe(self, request: UploadRequest, session: UploadSession) -> Chunk:
         """The body, or the first part of a form, whatever that is called."""
         try:
             boundary = form_boundary(request.content_types)
@@ -242,56 +219,45 @@ class UploadSessions:
             part = await Form(boundary, request.body, request.content_length).next_content()
             if part is None:
                 raise Refused(unreadable_chunk_form())
-            return _Chunk(part, None)
+            return Chunk(part, None)
         size = request.content_length
         if size is not None:
-            _check_size(size, session)
-        return _Chunk(request.body, size)
+            check_size(size, session)
+        return Chunk(request.body, size)
 
     async def _judge(
-        self,
-        chunk: _Chunk,
-        session: UploadSession,
-        decision: Decision,
-        note: str,
-        record: SessionRecord,
-        account: Account,
+        self, chunk: Chunk, session: UploadSession, turn: Turn, account: Account
     ) -> tuple[bytes, SessionRecord]:
         """The file's head, and the record with the verdict on it. Raises Refused."""
         first = await read_head(chunk.source)
         if chunk.source.ended:
-            _check_size(len(first), session)
+            check_size(len(first), session)
         account.enter(Stage.INSPECT)
-        closely = decision.looks_closely
-        content_type = self._detector.detect(first[:HEAD_SIZE], closely=closely)
-        facts = _facts(decision, record, content_type)
-        with Accounted(facts, account, closing=False):
+        decision, record = turn.decision, turn.record
+        content_type = self._detector.detect(first[:HEAD_SIZE], closely=decision.looks_closely)
+        judge = Judge(decision, facts_of(decision, record, content_type))
+        with Accounted(judge.facts, account, closing=False):
             try:
-                for question in _questions(facts):
-                    Judge(decision, facts).ask(question)
+                for question in questions(judge.facts):
+                    judge.ask(question)
+                self._keeping.look_at_head(first, judge)
+                kept = record.kept
+                if record.policy is None:
+                    kept = 0 if self._keeping.wants(judge) else None
             except Refused:
-                await self._give_up(session, replace(record, policy=""), note, record)
+                # Unless something of the session's file has passed before.
+                if record.policy is None:
+                    await self._records.give_up(session.id, record, was=turn.note)
                 raise
         account.enter(Stage.RECEIVE)
         policy = decision.policy.fingerprint()
-        judged = replace(record, content_type=content_type, policy=policy)
+        judged = replace(record, content_type=content_type, policy=policy, kept=kept)
         if record.policy is not None and record != judged:
             raise Refused(upload_session_unverified())
         return first, judged
 
-    async def _give_up(
-        self, session: UploadSession, refused: SessionRecord, note: str, record: SessionRecord
-    ) -> None:
-        """Release what is held for a file that may not pass, unless something of it has passed."""
-        if record.policy is not None:
-            return
-        with suppress(LedgerUnavailable):  # then it expires
-            # From then on no other chunk gets by that has read what was on record before.
-            if await self._ledger.keep_session(session.id, refused.note(), was=note):
-                await self._ledger.end_session(session.id, 0)
-
     async def _make_ready(
-        self, chunk: _Chunk, first: bytes, session: UploadSession, held: Held
+        self, chunk: Chunk, first: bytes, session: UploadSession, held: Held
     ) -> _Ready:
         """A chunk of unknown length is received whole, so that it is not refused half-way.
 
@@ -306,61 +272,30 @@ class UploadSessions:
         spool = held.add(Spool(self._spools))
         first = first or await source.read()
         await fill(spool, first, source, Limit(session.left, chunk_too_long()))
-        _check_size(spool.size, session)
+        check_size(spool.size, session)
         return _Ready(spooled(spool), spool.size)
 
-    async def _keep(self, session: UploadSession, record: SessionRecord, note: str) -> bool:
-        """Put the verdict on record and renew the session; False if somebody else changed it."""
-        try:
-            return await self._ledger.keep_session(session.id, record.note(), was=note)
-        except LedgerUnavailable as error:
-            raise refused_by_ledger() from error
-
-    async def _forward(
-        self,
-        caller: Caller,
-        session: UploadSession,
-        decision: Decision,
-        record: SessionRecord,
-        ready: _Ready,
-        account: Account,
-    ) -> Answer:
+    async def _forward(self, turn: Turn, ready: _Ready, account: Account) -> Answer:
         account.enter(Stage.FORWARD)
-        transfer = self._transfer(f"/{session.id}", caller, caller.head, ready.content)
+        session, record = turn.session, turn.record
+        transfer = self._remote.chunk(session.id, turn.caller, ready.content)
         try:
             answer = await transfer.answer()
         except BaseException:
             if ready.size == session.left and transfer.may_be_stored:
-                await self._leave_due(session, record, account)
+                account.enter(Stage.SETTLE)
+                await self._records.leave_due(session.id, record, account)
             raise
         if answer.status < 300 and answer.status != 204:
-            facts = _facts(decision, record, record.content_type or UNKNOWN)
-            for question in _questions(facts):
-                Judge(decision, facts).watch(question)
+            facts = facts_of(turn.decision, record, record.content_type or UNKNOWN)
+            judge = Judge(turn.decision, facts)
+            for question in questions(facts):
+                judge.watch(question)
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             account.files.append(facts.account())
             account.enter(Stage.SETTLE)
-            await self._settled(self._ledger.end_session(session.id, record.size), account)
+            await self._records.end(session.id, record.size, account)
         return answer
-
-    async def _leave_due(
-        self, session: UploadSession, record: SessionRecord, account: Account
-    ) -> None:
-        """The file was sent whole, and Mattermost never answered: it may be stored.
-
-        Whoever goes on finds out. If nobody does, it counts as if it were.
-        """
-        account.enter(Stage.SETTLE)
-        note = record.note()
-        kept = self._ledger.keep_session(session.id, note, was=note, due=record.size)
-        await self._settled(kept, account)
-
-    async def _settled(self, booking: Awaitable[object], account: Account) -> None:
-        """The file's fate is decided, so that trouble is noted in ``account`` only."""
-        try:
-            await booking
-        except LedgerUnavailable as error:
-            account.detail = f"settle: {error}"
 
     # What both have in common.
 
@@ -370,39 +305,9 @@ class UploadSessions:
         parse_query(request.query)  # nothing in it counts, but it must be readable in one way
         return caller
 
-    def _heed(self, caller: Caller, status: int) -> None:
-        if status == 401:
-            self._sessions.forget(caller.credential)
-
-    def _transfer(self, path: str, caller: Caller, head: bytes, content: Content) -> Transfer:
-        target = f"{self._mattermost.subpath}/api/v4/uploads{path}"
-        target += credential_query(caller.credential)
-        return Transfer(self._mattermost, self._count_exchange, target.encode(), head, content)
-
-
-def _facts(decision: Decision, record: SessionRecord, content_type: str) -> Facts:
-    promised = unkept_promise(decision.policy, record.name, content_type)
-    return Facts(record.name, record.size, content_type, promised)
-
-
-def _questions(facts: Facts) -> tuple[Question, Question]:
-    """What is asked about a file whose head is known."""
-    name, size, content_type = facts.name, facts.size, facts.content_type
-    return (
-        lambda policy: judge_declaration(policy, name, size),
-        lambda policy: judge_content(policy, name, content_type),
-    )
-
 
 def _check_verdict(session: UploadSession, decision: Decision, record: SessionRecord) -> None:
     """Raises Refused where a chunk would go on with what nobody has inspected."""
-    if session.offset < HEAD_SIZE or record.policy != decision.policy.fingerprint():
+    within_head = record.kept is None and session.offset < HEAD_SIZE
+    if within_head or record.policy != decision.policy.fingerprint():
         raise Refused(upload_session_unverified())
-
-
-def _check_size(size: int, session: UploadSession) -> None:
-    """Raises Refused for a chunk of ``size`` bytes that Mattermost would not take."""
-    if size > session.left:
-        raise Refused(chunk_too_long())
-    if session.offset == 0 and size < LEAST_FIRST_CHUNK and size != session.size:
-        raise Refused(first_chunk_too_small(LEAST_FIRST_CHUNK))

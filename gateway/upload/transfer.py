@@ -53,7 +53,7 @@ class Transfer:
                 raise Broken("Mattermost accepted a file before it had all of it")
             body = await response.read(_ANSWER_LIMIT, self._mattermost.timeout)
             self._count(f"{response.status // 100}xx")
-            return Answer(response.status, _passed_on(response.headers), body)
+            return Answer(response.status, passed_on(response.headers), body)
         except UpstreamError as error:
             self._count(error.refusal.reason)
             raise
@@ -67,5 +67,6 @@ class Transfer:
         return self._exchange.delivered and (response is None or response.status < 300)
 
 
-def _passed_on(headers: RawHeaders) -> RawHeaders:
+def passed_on(headers: RawHeaders) -> RawHeaders:
+    """Those of Mattermost's answer that are the client's."""
     return [header for header in headers if header[0] not in _NOT_PASSED_ON]

@@ -127,7 +127,8 @@ class Mattermost:
                 return refusal
         if response.status_code != 200:
             raise Broken(f"uploads answered {response.status_code}")
-        return read_upload_session(response.content)
+        session = read_upload_session(response.content)
+        return replace(session, headers=tuple(response.headers.raw))
 
     async def channel(
         self, channel_id: str, credential: Credential, headers: RawHeaders

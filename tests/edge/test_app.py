@@ -11,6 +11,7 @@ import pytest
 from gateway.accounting import Account, Accountant
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
+from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.logs import Log
@@ -49,6 +50,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
             upload_sessions=cast(UploadSessions, None),
             whole_forms=cast(WholeForms, Story(behave)),
             unlisted=cast(Unlisted, None),
+            progress=cast(Progress, None),
             websockets=WebSockets(mattermost, accountant),
             mattermost=mattermost,
             origins=Origins([]),

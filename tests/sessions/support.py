@@ -2,13 +2,17 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from gateway.standin.process import StandInProcess
 from tests.promises.support import send_chunks
+from tests.sessions.examining import Orders
+from tests.support.gateway import GatewayProcess
 from tests.support.wire import Client, Wire, WireResponse, form_body
 
 MIB = 2**20
@@ -105,3 +109,29 @@ def chunks_received(mattermost: StandInProcess) -> list[int]:
     """The body's bytes of each chunk that Mattermost was sent."""
     uploads = mattermost.state()["uploads"]
     return [upload["body_bytes"] for upload in uploads if upload["endpoint"].startswith(DATA)]
+
+
+class KeepingGateway(GatewayProcess):
+    """A gateway whose examiner wants files with ``kept`` in their names, see ``examining``."""
+
+    module = "tests.sessions.examining"
+
+    def __init__(self, upstream_url: str, folder: Path, spool: Path, **settings: str) -> None:
+        spool.mkdir(parents=True, exist_ok=True)
+        self.spool = spool
+        self.orders = Orders(spool)
+        super().__init__(upstream_url, folder, spool_dir=str(spool), **settings)
+
+    @property
+    def kept(self) -> dict[str, Path]:
+        """The kept files of all who share the folder, by their sessions' ids."""
+        return {file.name: file for file in self.spool.glob(f"upload-sessions-{os.geteuid()}/*")}
+
+    def wait_for_abort(self, count: int) -> None:
+        """Until ``count`` requests have been aborted since the last start."""
+        self.wait_for(lambda: [line["status"] for line in self.requests()].count(499) >= count)
+
+
+def on_disk(file: Path) -> int:
+    """Bytes."""
+    return file.stat().st_blocks * 512

@@ -9,6 +9,7 @@ from gateway.endpoints import (
     FROM_SERVERS,
     IMPORTS,
     RULES,
+    TELL_PROGRESS,
     Endpoint,
     Rule,
     Way,
@@ -45,6 +46,13 @@ and logs.
   of the quota. The head of the first chunk decides before any of it goes on; later chunks need
   that verdict on record. A declaration with `type: import` follows the rule of imports, and
   counts against nobody's quota.
+- Where a rule wants to see a whole file, the gateway keeps the chunks in `GATEWAY_SPOOL_DIR`
+  until all are there, and then sends the file on as one. Until then Mattermost has nothing of it,
+  so the answers that tell how far it is have the gateway's `file_offset` in them, and are
+  Mattermost's otherwise:
+  {tells}.
+  With `GATEWAY_SPOOL_SHARED=off` such a file is refused where it is declared, with
+  `501 gateway.resumable_upload_unavailable`.
 - A form is read once, strictly, and the gateway writes one of its own for Mattermost: the same
   parts in the same order, but no byte of the framing that the client chose. All files in a form
   are judged, whatever their fields are called. Together they may be as large as one.
@@ -175,11 +183,17 @@ def ruling(rule: Rule) -> list[str]:
 
 def page() -> str:
     takes = [taking(row) for row in ENDPOINTS if row.rule is not None]
-    gives = [[f"`{r.method} {r.path}`", f"`{r.name}`"] for r in ENDPOINTS if r.rule is None]
+    gives = [
+        [f"`{row.method} {row.path}`", f"`{row.name}`"]
+        for row in ENDPOINTS
+        if row.way is Way.DOWNLOAD
+    ]
+    tells = [f"`GET {row.path}` (`{row.name}`)" for row in ENDPOINTS if row.way in TELL_PROGRESS]
     return TEXT.format(
         takes=table(("endpoint", "name", "body", "rule", "counts against quotas"), takes),
         rules=table(("rule", "types", "default", "largest file", "default"), map(ruling, RULES)),
         gives=table(("endpoint", "name"), gives),
+        tells=" and ".join(tells),
         natures=table(("`Content-Type`", "the body is"), NATURES),
     )
 

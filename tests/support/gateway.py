@@ -23,6 +23,9 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 class GatewayProcess:
     """``with GatewayProcess(url, folder, max_file_size="1MiB") as gateway: …``"""
 
+    module = "gateway"
+    """What Python runs."""
+
     def __init__(self, upstream_url: str, folder: Path, **settings: str) -> None:
         self.folder = folder
         self.log_file = folder / "gateway.log"
@@ -68,7 +71,7 @@ class GatewayProcess:
         self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-m", "gateway", "serve"],
+                [sys.executable, "-W", "error", "-m", self.module, "serve"],
                 env={**_outer_environment(), **self._environment},
                 stdout=log,
                 stderr=log,
