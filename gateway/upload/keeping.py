@@ -161,6 +161,8 @@ class Keeping:
         size = record.size
         incoming = IncomingFile(target, chunk.source, size, size, keeps_size=True)
         judge = Judge(turn.decision, facts)
+        for question in questions(facts):
+            judge.watch(question)
         try:
             account.enter(Stage.INSPECT)
             await self._check_head(file, turn)
@@ -171,8 +173,6 @@ class Keeping:
                 # What was sent before may be stored, and be charged when the session expires.
                 await self._give_up(file, turn, release=not record.sent)
             raise
-        for question in questions(facts):
-            judge.watch(question)
         if whole.size != record.size:
             raise ValueError(f"{whole.size} bytes are to be sent of {record.size} declared ones")
         return whole
@@ -198,7 +198,8 @@ class Keeping:
         account.enter(Stage.FORWARD)
         # Asked again: whoever had the file before may have sent it, and been answered or not.
         session = await self._remote.ask(turn.session.id, turn.caller)
-        if session.offset and not turn.record.sent:
+        if session.offset and not turn.record.sent:  # by somebody else, past the gateway
+            await self._give_up(file, turn, release=True)
             raise Refused(upload_session_unverified())
         turn = await self._note_sending(turn)
         content = rest_of(whole, session.offset)

@@ -9,6 +9,9 @@ whatever Mattermost has kept of a chunk that broke off, or of one that came at t
 with a head of the same verdict. A later chunk needs the verdict, of the present policy. That
 chunks follow each other without a gap is what Mattermost itself sees to.
 
+Where the whole file is needed for its verdict, its chunks do not go on but are kept, see
+``keeping``. Which of both it is the record says from the first chunk on.
+
 Sources: ``uploadData`` and ``UploadData`` of Mattermost 5.37, and recordings.
 """
 

@@ -46,6 +46,11 @@ class Orders:
         return self.folder / "fail"
 
     @property
+    def refuse(self) -> Path:
+        """While it is there, every file is refused."""
+        return self.folder / "refuse"
+
+    @property
     def watch(self) -> Path:
         """While it is there, what is wanted is wanted by rules that are only watched."""
         return self.folder / "watch"
@@ -67,6 +72,8 @@ class Obedient(Examiner):
         return "kept" in judge.facts.name
 
     async def examine(self, file: IncomingFile, whole: Whole, judge: Judge, held: Held) -> Whole:
+        if "unread" in file.target.name:
+            return whole
         self._orders.examining.touch()
         content = await asyncio.to_thread(_read, whole)
         if content != b"".join([chunk async for chunk in chunks(whole)]):
@@ -75,7 +82,7 @@ class Obedient(Examiner):
             await asyncio.sleep(0.01)
         if self._orders.fail.exists():
             raise Refused(upstream_unreachable(5))
-        if INFECTED in content:
+        if INFECTED in content or self._orders.refuse.exists():
             raise Refused(type_denied(file.target.name, "application/x-virus", "a virus"))
         if "short" in file.target.name:
             spool = held.add(Spool(SpoolArea(Path(os.environ["GATEWAY_SPOOL_DIR"]), 2**30)))

@@ -35,7 +35,7 @@ from .support import (
     on_disk,
 )
 from .test_accounted import Watch, end
-from .test_attacks import send_quietly
+from .test_attacks import png, send_quietly
 
 SIZE = 8 * MIB
 CONTENT = novel(SIZE)
@@ -88,7 +88,7 @@ def ordered(order: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        order.unlink()
+        order.unlink(missing_ok=True)
 
 
 # Complete.
@@ -183,12 +183,19 @@ def test_the_answer_about_a_session_is_mattermosts_but_for_the_offset(
     uploader.send(session, FIRST)
     gzip = ("Accept-Encoding", "gzip")
     ours = uploader.client.request("GET", f"/api/v4/uploads/{session}", gzip)
+    assert "accept-encoding" not in last_asked(mattermost)
     theirs = direct.ask(session)
     assert theirs.json()["file_offset"] == 0
     assert ours.json() == theirs.json() | {"file_offset": LEAST}
     assert list(ours.json()) == list(theirs.json())
     assert about(ours) == about(theirs)
     assert ours.header("content-length") == str(len(ours.body))
+
+
+def last_asked(mattermost: StandInProcess) -> dict[str, str]:
+    """The headers with which Mattermost was asked about a session."""
+    entries = mattermost.state()["recent"]
+    return dict([entry["headers"] for entry in entries if entry["endpoint"] == ASKED][-1])
 
 
 def at_mattermost(uploader: Uploader, mattermost: StandInProcess) -> Uploader:
@@ -341,6 +348,20 @@ def test_only_one_chunk_at_a_time(
         assert_stored(mattermost, wire.response(), CONTENT)
     assert chunks_received(mattermost) == [SIZE]
     books.assert_exact(SIZE)
+
+
+def test_a_first_chunk_that_was_begun_before_another_one_came(
+    uploader: Uploader, gateway: KeepingGateway, second: KeepingGateway, mattermost: StandInProcess
+) -> None:
+    """The slower one does not touch what is there by then."""
+    session = uploader.begin("kept.txt", SIZE)
+    with at(uploader, second).sending(session, SIZE, ("Expect", "100-continue")) as wire:
+        assert wire.interim() == 100
+        assert uploader.send(session, FIRST).status == 204
+        wire.send(png(SIZE))
+        assert error(wire.response()) == CONCURRENT
+    assert uploader.offset(session) == LEAST
+    assert_stored(mattermost, uploader.send(session, REST), CONTENT)
 
 
 def test_many_chunks_at_the_same_time(
@@ -519,10 +540,18 @@ def test_a_beginning_that_was_sent_around_the_gateway(
     uploader: Uploader, gateway: KeepingGateway, mattermost: StandInProcess
 ) -> None:
     """Nobody has examined that; what is kept would be its continuation."""
+    direct = at_mattermost(uploader, mattermost)
     session = uploader.begin("kept.txt", SIZE)
     assert uploader.send(session, FIRST).status == 204
-    assert at_mattermost(uploader, mattermost).send(session, ILL[:LEAST]).status == 204
-    assert error(uploader.send(session, REST)) == UNVERIFIED
+    gateway.orders.examining.unlink(missing_ok=True)
+    with ordered(gateway.orders.wait), uploader.sending(session, len(REST)) as wire:
+        wire.send(REST)
+        gateway.wait_for(gateway.orders.examining.exists)
+        assert direct.send(session, ILL[:LEAST]).status == 204
+        gateway.orders.wait.unlink()
+        assert error(wire.response()) == UNVERIFIED
+    assert gateway.kept == {}
+    assert error(uploader.send(session, b"")) == UNVERIFIED
     assert chunks_received(mattermost) == [LEAST]
 
 
