@@ -97,9 +97,9 @@ class ClamAV:
         """Its version. Raises ScanFailed, after ``connect_timeout`` at the latest."""
         async with self._within(self._connect_timeout), self._conversation() as clamd:
             with suppress(_Closed):
-                await clamd.send(b"zVERSION\0", last=True)
+                await clamd.send(b"zVERSION\0")
             answer = await clamd.answer()
-        if (version := _VERSION.fullmatch(answer.text)) and answer.orderly:
+        if version := _VERSION.fullmatch(answer.text):
             return version[1].decode()
         raise _misunderstood(answer)
 

@@ -79,8 +79,9 @@ async def test_addresses(host: str) -> None:
         writer.write(b"ClamAV 1\0")
         writer.close()
 
-    # Of localhost's two addresses only one is served.
-    server = await asyncio.start_server(serve, "::1" if "::" in host else "127.0.0.1")
+    # Where a name has two addresses, as localhost has on most machines, only one is served.
+    addresses = socket.getaddrinfo(host.strip("[]"), 0, type=socket.SOCK_STREAM)
+    server = await asyncio.start_server(serve, str(addresses[-1][4][0]))
     port = server.sockets[0].getsockname()[1]
     assert await client(f"tcp://{host}:{port}").ping() == "ClamAV 1"
     server.close()
