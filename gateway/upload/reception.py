@@ -37,7 +37,8 @@ class Reception:
         closely = judge.decision.looks_closely
         judge.facts.content_type = self._detector.detect(head[:HEAD_SIZE], closely=closely)
         judge_type(file, judge)
-        self._examiner.look_at_head(head, file.target.name, judge)
+        if judge.decision.examines:
+            self._examiner.look_at_head(head, file.target.name, judge)
         account.enter(Stage.RECEIVE)
         return head
 

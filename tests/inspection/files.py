@@ -96,7 +96,7 @@ def tar(name: str = "notes.txt", content: bytes = b"notes\n") -> bytes:
 
 
 def tar_gz() -> bytes:
-    return gzip.compress(tar())
+    return gzip.compress(tar(), mtime=0)
 
 
 def mp4() -> bytes:

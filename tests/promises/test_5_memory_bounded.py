@@ -3,16 +3,20 @@
 Bounds are those of the design: 32 MiB for one upload however large it is.
 """
 
+import io
 import json
 import re
 import shutil
 import socket
+import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gateway.standin.process import StandInProcess
 from tests.promises.support import BOUNDARY, UPLOAD, form_head, stored
@@ -345,3 +349,64 @@ def test_an_endless_trailer(client: Client, gateway: GatewayProcess) -> None:
     trailer = b"x-trailer: " + b"a" * MIB
     target = "/api/v4/users/login"
     assert growth_by_trailers(target, trailer, 48 * MIB, client, gateway) < BOUND
+
+
+@pytest.fixture(scope="module")
+def looking(
+    stand_in: StandInProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """A gateway with rules that want whole files."""
+    folder = tmp_path_factory.mktemp("looking")
+    rules = folder / "policy.toml"
+    rules.write_text(
+        '[[rule]]\nname = "all"\narchives = true\nimages = true\nstrip_metadata = "require"\n'
+    )
+    settings = {"max_file_size": "2GiB", "policy_file": str(rules)}
+    with GatewayProcess(stand_in.url, folder / "gateway", **settings) as running:
+        client = Client(running.address, stand_in.user_token, stand_in.channel_id)
+        assert client.raw("first.zip", zip_of(MIB).read_bytes()).status == 201
+        yield running
+
+
+def zip_of(size: int) -> Path:
+    """An archive of a file of this size that is stored as it is; to be deleted."""
+    with tempfile.NamedTemporaryFile(suffix=".zip", delete=False) as file:
+        with zipfile.ZipFile(file, "w") as archive, archive.open("zeros", "w") as entry:
+            for _ in range(size // MIB):
+                entry.write(BLOCK)
+        return Path(file.name)
+
+
+def test_an_archive_that_is_looked_into(
+    looking: GatewayProcess, mattermost: StandInProcess
+) -> None:
+    client = Client(looking.address, mattermost.user_token, mattermost.channel_id)
+    path = zip_of(128 * MIB)
+    try:
+        with growth(looking.pid) as grown, Wire(client.address, timeout=60) as wire:
+            length = ("Content-Length", str(path.stat().st_size))
+            wire.send_head("POST", client.target("a.zip"), client.head(length))
+            with path.open("rb") as file:
+                wire.socket.sendfile(file)
+            assert wire.response().status == 201
+    finally:
+        path.unlink()
+    assert grown.bytes < BOUND
+
+
+def test_a_picture_whose_metadata_is_removed(
+    looking: GatewayProcess, mattermost: StandInProcess
+) -> None:
+    client = Client(looking.address, mattermost.user_token, mattermost.channel_id)
+    picture = io.BytesIO()
+    Image.new("RGB", (10, 10)).save(picture, "JPEG")
+    content, size = picture.getvalue(), 128 * MIB
+    with growth(looking.pid) as grown, Wire(client.address, timeout=60) as wire:
+        length = ("Content-Length", str(len(content) + size))
+        wire.send_head("POST", client.target("a.jpg"), client.head(length))
+        wire.send(content)
+        send_blocks(wire, size)  # what lies behind the picture is none of it
+        response = wire.response()
+    assert response.status == 201
+    assert response.json()["file_infos"][0]["size"] <= len(content)
+    assert grown.bytes < BOUND

@@ -50,6 +50,8 @@ def test_files_are_scanned(
     clean = alice.raw("a.txt", b"hello\n")
     assert (said(clean), logged(gateway, clean)["scan"]) == ("201", "clean")
     channel = field("channel_id", alice.channel_id)
+    empty = alice.form(channel, file_part("empty.txt", b""))
+    assert (said(empty), logged(gateway, empty)["scan"]) == ("201", "clean")
     for infected in (
         alice.raw("a.txt", EICAR),
         alice.chunked("a.txt", [EICAR[:20], EICAR[20:]]),
@@ -61,7 +63,7 @@ def test_files_are_scanned(
         assert (infected.status, said(infected)) == (403, "malware_found")
         file = logged(gateway, infected)
         assert (file["scan"], file["scan_detail"]) == ("infected", SIGNATURE)
-    assert [upload["status"] for upload in mattermost.state()["uploads"]] == [201]
+    assert [upload["status"] for upload in mattermost.state()["uploads"]] == [201, 201]
     assert gateway.metric(SCANS, result="infected") == 6
     assert gateway.metric("upload_gateway_scan_duration_seconds_count", result="clean") >= 1
 

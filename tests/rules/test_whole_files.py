@@ -3,12 +3,14 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from gateway.standin.process import StandInProcess
 from tests.inspection import files
+from tests.promises.plugin import bearer, plugin_behind
 from tests.rules.support import client_of, digest, gateway_with, logged, said, stored
 from tests.support.gateway import GatewayProcess
 from tests.support.wire import Client, WireResponse, field, file_part
@@ -204,3 +206,27 @@ def test_other_addresses_follow_the_rules_too(
     for kind, body in (("application/zip", PROGRAM), ("multipart/form-data; boundary=X", form)):
         response = alice.request("POST", "/plugins/x/upload", ("Content-Type", kind), body=body)
         assert said(response) == "archive_entry_denied"
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_what_a_plugin_gets_has_lost_its_metadata(form: str, folder: Path, tmp_path: Path) -> None:
+    """As a body of its own, streaming or not, and in a form; charged is what it got."""
+    rules = tmp_path / "policy.toml"
+    rules.write_text('[[rule]]\nname = "strip"\nstrip_metadata = true\n')
+    content, kind = picture(form), f"image/{form.lower()}"
+    with plugin_behind(folder, policy_file=str(rules), quotas="user 1GiB/day") as plugin:
+        headers = bearer("alice"), ("Content-Type", kind)
+        part = b"--X\r\n" + file_part("a", content) + b"\r\n--X--\r\n"
+        ways = (
+            plugin.send(content, *headers),
+            plugin.send([content[:99], content[99:]], *headers),
+            plugin.send(part, bearer("alice"), ("Content-Type", "multipart/form-data; boundary=X")),
+        )
+        assert [response.status for response in ways] == [202] * 3
+        bodies = [received.body for received in plugin.origin.requests]
+        assert bodies[0] == bodies[1]
+        assert bodies[0] in bodies[2]
+        assert len(bodies[0]) < len(content)
+        assert b"a maker" not in b"".join(bodies)
+        assert plugin.charged("alice") == 3 * len(bodies[0])
+        assert plugin.line(ways[0])["files"][0]["size"] == len(bodies[0])

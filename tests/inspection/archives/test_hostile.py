@@ -24,7 +24,7 @@ _TAR = made.pax(path="a/b.txt") + made.tar_of(("x", _TEXT), ("in.zip", _INNER))
 WHOLE = {
     "zip": ("application/zip", made.zip_of(made.packed("a.zip", _INNER), made.stored("b"))),
     "tar": ("application/x-tar", _TAR),
-    "tar.gz": ("application/gzip", gzip.compress(_TAR)),
+    "tar.gz": ("application/gzip", gzip.compress(_TAR, mtime=0)),
     "tar.xz": ("application/x-xz", lzma.compress(_TAR)),
     "7z": ("application/x-7z-compressed",
            made.seven_zip(("a.zip", _INNER), ("b", _TEXT), folders=["c"], encoded=True)),
