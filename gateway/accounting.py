@@ -68,6 +68,7 @@ class Account:
         "detail",
         "endpoint",
         "files",
+        "machine",
         "outcome",
         "reason",
         "spent",
@@ -85,6 +86,8 @@ class Account:
         self.outcome = Outcome.ACCEPTED
         self.reason = "none"
         self.user_id: str | None = None
+        self.machine: Mapping[str, object] | None = None
+        """What the log says of a program that has a credential of the gateway's own."""
         self.bytes_received = 0
         self.files: list[FileAccount] = []
         self.websocket: WebSocketAccount | None = None
@@ -203,6 +206,8 @@ def _fields(
     }
     if account.user_id is not None:
         fields["user_id"] = account.user_id
+    if account.machine is not None:
+        fields |= account.machine
     if account.bytes_received:
         fields["bytes_received"] = account.bytes_received
     if account.websocket is not None:

@@ -14,6 +14,7 @@ from gateway.configuration import file_rules_from, rules_from, ruleset_from, tls
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
+from gateway.edge.machines import MachineRequests
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Unlisted
@@ -25,6 +26,7 @@ from gateway.inspection.detector import Detector
 from gateway.ledger.quotas import Quota
 from gateway.ledger.sqlite import SQLiteLedger
 from gateway.logs import Log
+from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
 from gateway.metrics.exposition import Read, exposition
 from gateway.metrics.metrics import Metrics
@@ -172,7 +174,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
             count=metrics.session,
         )
 
-    sessions = sessions_of(mattermost.me)
+    callers, forms = callers_from(settings, mattermost, parts.log, sessions_of)
     detector = Detector()
     places = Places(
         mattermost.channel,
@@ -183,7 +185,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         size=settings.session_cache_size,
         count=metrics.place,
     )
-    rulings = Rulings(parts.policy.rulebook, places, sessions.forget)
+    rulings = Rulings(parts.policy.rulebook, places, callers.forget)
     examiner = Examiner(spools=spools, scanner=parts.scanner, count_scan=metrics.scan)
     parts.policy.count_with(metrics.policy)
 
@@ -204,19 +206,19 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     }
     strangers_spools = spools.share(settings.spool_limit // _STRANGERS_PART)
     unlisted_uploads = UnlistedUploads(
-        sessions=sessions,
+        sessions=callers.sessions,
         known=delivery(UNLISTED, parts.quotas),
         strangers=delivery(UNLISTED, (), strangers_spools),
         api_path=f"{settings.subpath}/api/".encode(),
     )
     whole_forms = WholeForms(
-        sessions=sessions,
+        callers=callers,
         servers=sessions_of(mattermost.server) if settings.remote_cluster == "on" else None,
         deliveries=deliveries,
     )
     kept_files = KeptFiles(spools)
     records = Records(parts.ledger, ttl=settings.upload_session_ttl)
-    remote = RemoteSessions(mattermost, sessions, metrics.exchange)
+    remote = RemoteSessions(mattermost, callers.forget, metrics.exchange)
     keeping = Keeping(
         examiner=examiner,
         detector=detector,
@@ -226,7 +228,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         shared=settings.spool_shared == "on",
     )
     upload_sessions = UploadSessions(
-        sessions=sessions,
+        callers=callers,
         remote=remote,
         detector=detector,
         rulings=rulings,
@@ -235,18 +237,21 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         keeping=keeping,
         spools=spools,
     )
+    passthrough, progress = Passthrough(mattermost), Progress(mattermost, keeping)
     app = GatewayApp(
-        uploads=Uploads(sessions=sessions, delivery=deliveries[FILES.name]),
+        uploads=Uploads(callers=callers, delivery=deliveries[FILES.name]),
         whole_forms=whole_forms,
         upload_sessions=upload_sessions,
         unlisted=Unlisted(
-            Passthrough(mattermost),
+            passthrough,
             unlisted_uploads,
             settings.unlisted_uploads,
             subpath=settings.subpath,
         ),
-        progress=Progress(mattermost, keeping),
+        progress=progress,
         websockets=WebSockets(mattermost, accountant),
+        forms=forms,
+        machines=MachineRequests(callers, passthrough, progress, subpath=settings.subpath),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,

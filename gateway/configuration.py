@@ -8,6 +8,9 @@ from typing import TypeVar
 
 from gateway.endpoints import ATTACHMENTS, RULED, RULES, Rule
 from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.machines.issuers import parse_issuers
+from gateway.machines.key_file import parse_keys
+from gateway.machines.watched import FileProblem, read_file
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.ruleset import PolicyRule, Ruleset
@@ -103,6 +106,34 @@ def _told(path: Path, problem: Problem) -> str:
     return f"{path}:{problem.line}: {problem.sentence}"
 
 
+_METHODS: tuple[tuple[str, str, Callable[[bytes], object]], ...] = (
+    ("api-key", "api_keys_file", parse_keys),
+    ("oidc", "oidc_file", parse_issuers),
+)
+"""Methods of authentication, the settings of their files, and how these are read."""
+
+
+def method_problems(settings: Settings) -> list[str]:
+    """What is wrong with the methods that ``settings`` turn on."""
+    problems = []
+    for method, name, parse in _METHODS:
+        path: Path | None = getattr(settings, name)
+        variable = f"{PREFIX}{name.upper()}"
+        if path is None and method in settings.auth:
+            problems.append(f"{variable} is required, since {PREFIX}AUTH has {method}")
+        elif path is not None and method not in settings.auth:
+            problems.append(f"{variable}={path}: {PREFIX}AUTH does not have {method}")
+        elif path is not None:
+            try:
+                parse(read_file(path))
+            except FileProblem as error:
+                problems += [f"{variable}={path}: {problem}" for problem in error.problems]
+    folder = settings.accounts_dir
+    if folder is not None and not folder.is_dir():
+        problems.append(f"{PREFIX}ACCOUNTS_DIR={folder}: this is no folder")
+    return problems
+
+
 def tls_from(settings: Settings) -> ssl.SSLContext | None:
     """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
     ca_file = settings.upstream_ca_file
@@ -153,6 +184,7 @@ def checked_settings(
             f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "
             f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
         )
+    problems += method_problems(settings)
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")

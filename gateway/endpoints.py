@@ -91,6 +91,11 @@ RULES = (
 )  # fmt: skip
 
 
+SESSIONS = "uploads"
+"""What rules call upload sessions of attachments, whichever of their requests it is about."""
+CHUNKS = "upload_data"
+
+
 def _takes(name: str, path: str, way: Way, fields: str, rule: Rule) -> Endpoint:
     return Endpoint(name, "POST", _API + path, way, tuple(fields.split()), rule)
 
@@ -101,8 +106,8 @@ def _gives(name: str, path: str) -> Endpoint:
 
 ENDPOINTS = (
     _takes("files", "/files", Way.ATTACHMENTS, "files", ATTACHMENTS),
-    _takes("uploads", "/uploads", Way.DECLARATION, "", ATTACHMENTS),
-    _takes("upload_data", "/uploads/{id}", Way.CHUNK, "data", ATTACHMENTS),
+    _takes(SESSIONS, "/uploads", Way.DECLARATION, "", ATTACHMENTS),
+    _takes(CHUNKS, "/uploads/{id}", Way.CHUNK, "data", ATTACHMENTS),
     _takes("license", "/license", Way.FORM, "license", LICENSE),
     _takes("license_preview", "/license/preview", Way.FORM, "license", LICENSE),
     _takes("saml_certificate", "/saml/certificate/idp", Way.PEM_FORM, "certificate", CERTIFICATES),

@@ -270,6 +270,42 @@ def quota_exceeded(used: int, limit: int, period: str, resets_at: str, retry_aft
     )
 
 
+# What credentials of the gateway's own are not good for.
+
+
+def credential_refused() -> Refusal:
+    """Whatever is wrong with it: who has stolen one is not told what would make it work."""
+    return Refusal(
+        "gateway.credential_refused",
+        401,
+        "credential_refused",
+        "This API key or token is not valid here. If you expected it to be, give your "
+        "administrator the request id.",
+        headers=((b"www-authenticate", b'Bearer error="invalid_token"'),),
+    )
+
+
+def credential_limited(problem: str) -> Refusal:
+    """``problem`` completes the sentence "This API key or token …"."""
+    return Refusal(
+        "gateway.credential_limited",
+        403,
+        "credential_limited",
+        f"This API key or token {problem}. Ask your administrator if it should.",
+        headers=((b"www-authenticate", b'Bearer error="insufficient_scope"'),),
+    )
+
+
+def too_many_attempts(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.too_many_attempts",
+        429,
+        "too_many_attempts",
+        "Too many requests from your address had no valid login. Please try again shortly.",
+        retry_after=retry_after,
+    )
+
+
 # What cannot be read, or could be read in two ways.
 
 
@@ -443,6 +479,29 @@ def scan_failed(retry_after: int) -> Refusal:
         "scan_failed",
         "The file was not uploaded: it could not be checked for malware. Please try again "
         "shortly; if it happens again, tell your administrator.",
+        retry_after=retry_after,
+    )
+
+
+def account_unavailable(retry_after: int) -> Refusal:
+    """Of the Mattermost account that an API key or token stands for."""
+    return Refusal(
+        "gateway.account_unavailable",
+        503,
+        "account_unavailable",
+        "The Mattermost account behind this API key or token cannot be used at the moment. "
+        "Please try again shortly, or tell your administrator.",
+        retry_after=retry_after,
+    )
+
+
+def issuer_unavailable(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.issuer_unavailable",
+        503,
+        "issuer_unavailable",
+        "Whoever issued this token cannot be asked for their keys at the moment. "
+        "Please try again shortly.",
         retry_after=retry_after,
     )
 

@@ -18,6 +18,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     ValidationError,
     create_model,
 )
@@ -29,6 +30,7 @@ PREFIX = "GATEWAY_"
 _HOUR = 3600.0
 
 Network = IPv4Network | IPv6Network
+Method = Literal["mattermost", "api-key", "oidc"]
 
 
 class SettingsError(Exception):
@@ -96,6 +98,17 @@ def _scanner_url(value: str) -> str:
             "expected ClamAV's address, tcp://host:3310 or unix:///run/clamav/clamd.ctl"
         )
     return value.rstrip("/")
+
+
+def _methods(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    items = tuple(item.strip() for item in value.split(",") if item.strip())
+    if not items:
+        raise ValueError("expected at least one of mattermost, api-key, oidc")
+    if len(set(items)) < len(items):
+        raise ValueError("a method is there twice")
+    return items
 
 
 def _networks(value: object) -> object:
@@ -229,6 +242,36 @@ class Settings(BaseModel):
         ge=1,
         description="How many credentials, and how many places, are remembered, per worker.",
     )
+    auth: Annotated[tuple[Method, ...], BeforeValidator(_methods)] = Field(
+        ("mattermost",),
+        description="By what callers may be known: `mattermost` (sessions and access tokens), "
+        "`api-key`, `oidc`, comma separated.",
+    )
+    api_keys_file: FilePath | None = Field(
+        None,
+        description="The API keys, as `keys create` writes them; read again when it changes.",
+    )
+    oidc_file: FilePath | None = Field(
+        None,
+        description="The issuers whose tokens are believed, and what these stand for (TOML); "
+        "read again when it changes.",
+    )
+    accounts_dir: FilePath | None = Field(
+        None,
+        description="A folder with a file for each Mattermost account that API keys and tokens "
+        "stand for, called as the account, with its access token in it; read again when it "
+        "changes.",
+    )
+    account_token: SecretStr | None = Field(
+        None, min_length=1, description="The access token of the account called `default`."
+    )
+    failed_attempts: WholeNumber = Field(
+        60,
+        ge=0,
+        le=100_000,
+        description="How many uploads in a minute may come from one address with a credential "
+        "that nobody knows, before more are refused; 0 for any number.",
+    )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
         description="Addresses or networks (CIDR) whose `X-Forwarded-*` and `X-Request-Id` "
@@ -344,6 +387,10 @@ AllSettings = create_model("AllSettings", __base__=Settings, **_rule_fields())
 """The same, and those of each rule of the guard table; all that ``load`` makes are such."""
 
 
+_SECRETS = frozenset({"account_token"})
+"""Settings whose values nobody is shown."""
+
+
 def split_address(address: str) -> tuple[str, int]:
     """``[::1]:80`` → (``::1``, 80)."""
     host, _, port = address.rpartition(":")
@@ -386,7 +433,8 @@ def _sentence(error: dict[str, Any]) -> str:
         return f"{name} is required: Mattermost's address, for example http://mattermost:8065"
     message = str(error["msg"]).removeprefix("Value error, ")
     # An address with a password in it is shown to nobody.
-    given = "…" if "@" in str(error["input"]) else repr(error["input"])
+    secret = "@" in str(error["input"]) or error["loc"][0] in _SECRETS
+    given = "…" if secret and error["input"] else repr(error["input"])
     return f"{name}={given}: {message[:1].lower()}{message[1:]}"
 
 
@@ -432,7 +480,9 @@ def default(name: str) -> Any:
 
 
 def shown_value(name: str, value: object) -> str:
-    """A setting's value as one would write it."""
+    """A setting's value as one would write it; a secret's is hidden."""
+    if isinstance(value, SecretStr):
+        return "(set)"
     if name.endswith(("max_file_size", "spool_limit", "scanner_largest")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
     if isinstance(value, float):

@@ -18,17 +18,22 @@ class Outcome(StrEnum):
 
 
 class CredentialKind(StrEnum):
-    """Where a Mattermost session token was found; or that it is another Mattermost's."""
+    """Where a Mattermost session token was found; or that it is something else."""
 
     COOKIE = "cookie"
     HEADER = "header"
     QUERY = "query"
     SERVER = "server"
+    """Another Mattermost's."""
+    API_KEY = "api_key"
+    """A key of the gateway's own; Mattermost never sees it."""
+    JWT = "jwt"
+    """Signed by an issuer that the gateway trusts; Mattermost never sees it either."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A Mattermost session token as a caller presented it. Its repr keeps the secret."""
+    """What a caller presented, a Mattermost session token mostly. Its repr keeps the secret."""
 
     kind: CredentialKind
     token: str = field(repr=False)

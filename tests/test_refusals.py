@@ -37,6 +37,10 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "archive_unreadable": ("backup.zip", "it is damaged"),
     "archive_unsafe": ("backup.zip", "“docs/tty” in it is a device"),
     "file_name_refused": ("is empty",),
+    "credential_limited": ("is not for this channel",),
+    "too_many_attempts": (3,),
+    "account_unavailable": (30,),
+    "issuer_unavailable": (30,),
     "quota_exceeded": (2**29, 2**30, "today", "00:00 UTC", 3600),
     "ambiguous_request": ("the form has two boundaries.",),
     "method_not_allowed": ("TRACE",),
@@ -107,6 +111,11 @@ def test_statuses_are_in_their_places() -> None:
         "archive_unreadable": 415,
         "archive_unsafe": 415,
         "file_name_refused": 400,
+        "credential_refused": 401,
+        "credential_limited": 403,
+        "too_many_attempts": 429,
+        "account_unavailable": 503,
+        "issuer_unavailable": 503,
         "quota_exceeded": 429,
         "malformed_request": 400,
         "ambiguous_request": 400,
@@ -147,7 +156,15 @@ def test_statuses_are_in_their_places() -> None:
 
 def test_who_is_to_try_again_is_told_when() -> None:
     told = {name for name, refusal in ALL.items() if refusal.retry_after is not None}
-    assert told == {"quota_exceeded", "upstream_unreachable", "ledger_unavailable", "scan_failed"}
+    assert told == {
+        "quota_exceeded",
+        "too_many_attempts",
+        "upstream_unreachable",
+        "ledger_unavailable",
+        "account_unavailable",
+        "issuer_unavailable",
+        "scan_failed",
+    }
 
 
 def test_the_limit_and_the_size_are_told() -> None:

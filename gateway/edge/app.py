@@ -14,13 +14,15 @@ from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
+from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
 from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
 from gateway.edge.unlisted import Asked, Unlisted
 from gateway.edge.websocket import WebSockets
-from gateway.endpoints import FILES, TELL_PROGRESS, Endpoint, GuardTable, Way
+from gateway.endpoints import FILES, FROM_SERVERS, TELL_PROGRESS, Endpoint, GuardTable, Way
 from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
+from gateway.machines.forms import Forms
 from gateway.refusals import (
     Refusal,
     Refused,
@@ -37,6 +39,7 @@ from gateway.upload.story import Uploads
 from gateway.upload.whole_form import WholeForms
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.mattermost import Mattermost
+from gateway.values import Credential
 
 # Headers of which a request may have one at most, since readers differ in which one counts.
 _SINGLE = (b"authorization", b"content-length", b"content-type", b"host", b"transfer-encoding")
@@ -54,18 +57,23 @@ class GatewayApp:
         unlisted: Unlisted,
         progress: Progress,
         websockets: WebSockets,
+        forms: Forms,
+        machines: MachineRequests,
         mattermost: Mattermost,
         origins: Origins,
         accountant: Accountant,
         serve_rest: bool = True,
     ) -> None:
-        """``serve_rest``: whether requests that have nothing to do with files pass."""
+        """``forms`` tells which requests come from ``machines``; ``serve_rest``: whether
+        requests that have nothing to do with files pass."""
         self._uploads = uploads
         self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
         self._unlisted = unlisted
         self._progress = progress
         self._websockets = websockets
+        self._find_machine = forms.find
+        self._machines = machines
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
         self._guard_table = GuardTable(mattermost.subpath)
@@ -171,20 +179,19 @@ class GatewayApp:
             path = requested_path(method, path, headers)
             endpoint = self._guard_table.find(path)
         query = scope["query_string"]
-        if endpoint is None and not self._serve_rest:
-            raise Refused(not_served())
-        account.endpoint = "passthrough" if endpoint is None else endpoint.name
-        if endpoint is not None and endpoint.rule is not None and method == endpoint.method:
-            request = self._upload_request(query, headers, origin, body)
-            if endpoint is FILES:
-                answer = await self._uploads.upload(request, account)
-            else:
-                answer = await self._take_file(endpoint, path, headers, request, account)
+        account.endpoint = "other" if endpoint is None else endpoint.name
+        machine = self._find_machine(headers, query)
+        if endpoint is None:
+            self._check_served(machine)
+            account.endpoint = "passthrough"
+        if endpoint is not None and _takes_file(endpoint, method, machine):
+            request = self._upload_request(query, headers, origin, body, machine, endpoint.name)
+            answer = await self._take_file(endpoint, path, headers, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
             await responder.answer(answer)
             return
-        if endpoint is None and WEBSOCKET in scope["extensions"]:
+        if endpoint is None and machine is None and WEBSOCKET in scope["extensions"]:
             account.endpoint = "websocket"
             await self._websockets.forward(path, query, raw_headers, origin, responder, account)
             return
@@ -192,11 +199,28 @@ class GatewayApp:
             endpoint is not None, method, path, query, headers, raw_headers, origin, body,
             responder, account,
         )  # fmt: skip
-        tells_progress = endpoint is not None and method == "GET" and endpoint.way in TELL_PROGRESS
-        if tells_progress and await self._progress.serve(asked):
+        upload_request = partial(self._upload_request, query, headers, origin, body, machine)
+        await self._serve_asked(endpoint, machine, asked, upload_request)
+
+    async def _serve_asked(
+        self,
+        endpoint: Endpoint | None,
+        machine: Credential | None,
+        asked: Asked,
+        upload_request: Callable[[], UploadRequest],
+    ) -> None:
+        if machine is not None:
+            await self._machines.serve(endpoint, asked, upload_request)
             return
-        upload_request = partial(self._upload_request, query, headers, origin, body)
+        tells = endpoint is not None and asked.method == "GET" and endpoint.way in TELL_PROGRESS
+        if tells and await self._progress.serve(asked):
+            return
         await self._unlisted.serve(asked, upload_request)
+
+    def _check_served(self, machine: Credential | None) -> None:
+        """Raises Refused if what has nothing to do with files does not pass here."""
+        if machine is None and not self._serve_rest:
+            raise Refused(not_served())
 
     async def _take_file(
         self,
@@ -208,6 +232,8 @@ class GatewayApp:
     ) -> Answer:
         """The story of a row is told by how its files travel."""
         match endpoint.way:
+            case Way.ATTACHMENTS:
+                return await self._uploads.upload(request, account)
             case Way.DECLARATION:
                 return await self._upload_sessions.declare(request, account)
             case Way.CHUNK:
@@ -223,12 +249,18 @@ class GatewayApp:
                 raise Refused(unguarded_upload())
 
     def _upload_request(
-        self, query: bytes, headers: Mapping[bytes, bytes], origin: Origin, body: RequestBody
+        self,
+        query: bytes,
+        headers: Mapping[bytes, bytes],
+        origin: Origin,
+        body: RequestBody,
+        machine: Credential | None = None,
+        endpoint: str = "",
     ) -> UploadRequest:
         if b"content-encoding" in headers:
             refuse_encoded(headers[b"content-encoding"])
         content_type = headers.get(b"content-type")
-        credential = find_credential(headers, query)
+        credential = machine or find_credential(headers, query)
         return UploadRequest(
             query=query,
             content_types=[] if content_type is None else [content_type],
@@ -237,12 +269,23 @@ class GatewayApp:
             csrf_passes=credential is not None and csrf_passes(credential, headers),
             forwarded=upload_headers(headers, self._host, origin),
             body=body,
+            client=origin.client,
+            endpoint=endpoint,
         )
 
     async def _render(self, refusal: Refusal, responder: Responder, origin: Origin) -> None:
         if responder.started:
             return  # the server cuts the connection of an answer that stops half-way
         await responder.answer(render(refusal, origin.request_id))
+
+
+def _takes_file(endpoint: Endpoint, method: str, machine: Credential | None) -> bool:
+    """Whether requests of this method bring files there; what servers send, no machine does."""
+    return (
+        endpoint.rule is not None
+        and method == endpoint.method
+        and (machine is None or endpoint.way not in FROM_SERVERS)
+    )
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

@@ -39,6 +39,10 @@ class IdentityKind(StrEnum):
     """A session or an access token of Mattermost's."""
     SERVER = "server"
     """The credentials of another Mattermost."""
+    API_KEY = "api_key"
+    """A key that the gateway made."""
+    OIDC = "oidc"
+    """A token of an issuer that the gateway trusts."""
     STRANGER = "stranger"
     """It is not known."""
 

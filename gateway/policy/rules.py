@@ -124,6 +124,8 @@ class Policy:
     """None does not look into archives."""
     images: ImageRules | None = None
     """None does not look how large pictures are."""
+    also: "Policy | None" = None
+    """What holds as well, since the sender's credential has limits of its own."""
     limits_names: bool = field(init=False)
     """Whether there is more to say of names than which endings are denied."""
     examines: bool = field(init=False)

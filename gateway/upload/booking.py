@@ -7,14 +7,18 @@ from math import ceil
 
 from gateway.accounting import Account
 from gateway.ledger.quotas import (
+    Claim,
     LedgerUnavailable,
     Quota,
     QuotaExceeded,
     Reservation,
     claims,
+    window,
 )
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.machines.admission import Machine
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
+from gateway.upload.request import Sender
 
 _RETRY_LEDGER_AFTER = 5
 
@@ -33,9 +37,17 @@ class Booking:
         self._ledger = ledger
         self._now = now
 
-    async def reserve(self, user_id: str, amount: int) -> Reservation:
+    def counts(self, sender: Sender) -> bool:
+        """Whether there is a quota that ``sender`` takes from."""
+        machine = sender.machine
+        return bool(self.quotas) or (machine is not None and machine.limits.quota is not None)
+
+    async def reserve(self, sender: Sender, amount: int) -> Reservation:
         """Raises QuotaExceeded, and Refused if the ledger cannot tell."""
-        wanted = claims(self.quotas, user_id=user_id, amount=amount, now=self._now())
+        now = self._now()
+        wanted = claims(self.quotas, user_id=sender.user_id, amount=amount, now=now)
+        if sender.machine is not None:
+            wanted += _claims_of(sender.machine, amount, now)
         try:
             return await self._ledger.reserve(wanted)
         except LedgerUnavailable as error:
@@ -57,6 +69,14 @@ class Booking:
             resets_at=f"{datetime.fromtimestamp(end, UTC):%H:%M} UTC",
             retry_after=max(1, ceil(end - self._now())),
         )
+
+
+def _claims_of(machine: Machine, amount: int, now: float) -> tuple[Claim, ...]:
+    """What a credential takes from a quota of its own."""
+    quota = machine.limits.quota
+    if quota is None:
+        return ()
+    return (Claim(machine.label, window(quota.period, now), amount, quota),)
 
 
 def refused_by_ledger() -> Refused:

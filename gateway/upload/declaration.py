@@ -7,7 +7,8 @@ Sources: ``UploadSession`` and ``createUpload`` of Mattermost 5.37, and recordin
 """
 
 import json
-from typing import NamedTuple, NoReturn
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from gateway.body.filename import stored_name
 from gateway.refusals import (
@@ -17,10 +18,9 @@ from gateway.refusals import (
     invalid_session_filename,
     invalid_session_size,
 )
+from gateway.upload.json_body import check_case, read_object
 from gateway.upload.request import Source
 
-LONGEST = 64 * 1024
-"""Bytes."""
 _LARGEST_SIZE = 2**63 - 1
 _TEXTS = ("channel_id", "filename", "type", "remote_id", "req_file_id")
 _FORWARDED = (*_TEXTS, "file_size")
@@ -45,26 +45,11 @@ class Declaration(NamedTuple):
 async def read_declaration(body: Source, content_length: int | None) -> Declaration:
     """Raises Refused for what Mattermost would refuse, and for what could be read otherwise;
     ClientGone."""
-    return _declaration(await _read(body, content_length))
+    return _declaration(await read_object(body, content_length, "upload"))
 
 
-async def _read(body: Source, content_length: int | None) -> bytes:
-    if content_length is not None and content_length > LONGEST:
-        raise Refused(invalid_body_param("upload"))
-    pieces, size = [], 0
-    while piece := await body.read():
-        pieces.append(piece)
-        size += len(piece)
-        if size > LONGEST:
-            raise Refused(invalid_body_param("upload"))
-    return b"".join(pieces)
-
-
-def _declaration(document: bytes) -> Declaration:
-    given = _object(document)
-    for key in given:
-        if key not in _FORWARDED and key.casefold() in _FORWARDED:
-            raise Refused(ambiguous_request(f"the key {key} is not written in small letters."))
+def _declaration(given: Mapping[str, object]) -> Declaration:
+    check_case(given, _FORWARDED)
     fields: dict[str, str | int] = {}
     for key in _TEXTS:
         text = given.get(key)
@@ -89,26 +74,3 @@ def _declaration(document: bytes) -> Declaration:
     fields |= {"type": kind, "filename": name, "file_size": size}
     channel_id = str(fields.get("channel_id", ""))
     return Declaration(name, size, kind == "import", channel_id, _encode(fields).encode())
-
-
-def _object(document: bytes) -> dict[str, object]:
-    try:
-        given = json.loads(
-            document.decode(), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
-    except (ValueError, RecursionError):
-        raise Refused(invalid_body_param("upload")) from None
-    if not isinstance(given, dict):
-        raise Refused(invalid_body_param("upload"))
-    return given
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    given = dict(pairs)
-    if len(given) != len(pairs):
-        raise Refused(ambiguous_request("a key of its JSON comes twice."))
-    return given
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

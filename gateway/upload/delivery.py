@@ -61,9 +61,9 @@ class Delivery:
         """By what a file is judged. Raises Refused and UpstreamError."""
         return await self._rulings.decide(self._endpoint, sender, target)
 
-    def decide_later(self) -> Decision | None:
+    def decide_later(self, sender: Sender) -> Decision | None:
         """For files of which it is not known yet where they go; None if that is no matter."""
-        return self._rulings.before(self._endpoint)
+        return self._rulings.before(self._endpoint, sender)
 
     async def deliver(self, caller: Caller, file: IncomingFile, account: Account) -> Answer:
         """Mattermost's answer to ``file``, whose outcome is added to ``account``.
@@ -75,8 +75,7 @@ class Delivery:
             judge = Judge(await self.decide(caller.sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, ready, held, account)
+            ready, reservation = await self._reserve(caller.sender, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -108,8 +107,7 @@ class Delivery:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
-            user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, ready, held, account)
+            ready, reservation = await self._reserve(caller.sender, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -127,8 +125,7 @@ class Delivery:
         """
         facts = Facts(form.target.name, together.size)
         ready = Ready(content, together.size)
-        user_id = caller.identity.user_id
-        ready, reservation = await self._reserve(user_id, ready, held, account)
+        ready, reservation = await self._reserve(caller.sender, ready, held, account)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -161,7 +158,7 @@ class Delivery:
             judge = Judge(await self.decide(sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            ready, reservation = await self._reserve(sender.user_id, ready, held, account)
+            ready, reservation = await self._reserve(sender, ready, held, account)
             passage = Passage(ready.content)
             try:
                 await self._pass(passage, ready, reservation, onward, account)
@@ -209,22 +206,22 @@ class Delivery:
         reservation = None
         ready = Ready(passage.content, together.size)
         if together.files:
-            _, reservation = await self._reserve(sender.user_id, ready, held, account)
+            _, reservation = await self._reserve(sender, ready, held, account)
         await self._pass(passage, ready, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
-        user_id: str,
+        sender: Sender,
         ready: Ready,
         held: Held,
         account: Account,
     ) -> tuple[Ready, Reservation | None]:
-        if not self._booking.quotas:
+        if not self._booking.counts(sender):
             return ready, None
         account.enter(Stage.RESERVE)
         try:
-            return ready, await self._booking.reserve(user_id, ready.at_most)
+            return ready, await self._booking.reserve(sender, ready.at_most)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
             if ready.source is None:
@@ -232,7 +229,7 @@ class Delivery:
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready = await self._reception.receive_rest(ready, ready.source, limit, held)
-        return await self._reserve(user_id, ready, held, account)
+        return await self._reserve(sender, ready, held, account)
 
     async def _forward(
         self,

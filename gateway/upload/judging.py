@@ -25,9 +25,13 @@ class Judge:
         """Raises Refused if the policy that holds says no; what others say is noted."""
         if self.decision.watched:
             self.watch(question)
-        refusal = question(self.decision.policy)
+        policy = self.decision.policy
+        refusal = question(policy)
         if refusal is not None:
             raise Refused(self.worded(refusal))
+        if policy.also is not None and (refusal := question(policy.also)) is not None:
+            self.facts.rule = policy.also.name
+            raise Refused(refusal)
 
     def watch(self, question: Question) -> None:
         """Note what the watched policies say, each of them once, as it would have refused once."""

@@ -2,24 +2,26 @@
 
 from collections.abc import Callable
 
-from gateway.identity.sessions import Sessions
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import Caller
 from gateway.upload.transfer import Transfer
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost, credential_query
-from gateway.values import UploadSession
+from gateway.values import Credential, UploadSession
 
 
 class RemoteSessions:
     """Speaks to Mattermost about sessions, in the name of callers."""
 
     def __init__(
-        self, mattermost: Mattermost, sessions: Sessions, count_exchange: Callable[[str], None]
+        self,
+        mattermost: Mattermost,
+        forget: Callable[[Credential], None],
+        count_exchange: Callable[[str], None],
     ) -> None:
-        """``sessions`` are those of callers, who may turn out to be logged out."""
+        """``forget`` hears of credentials that Mattermost does not know any more."""
         self._mattermost = mattermost
-        self._sessions = sessions
+        self._forget = forget
         self._count_exchange = count_exchange
 
     async def ask(self, session_id: str, caller: Caller) -> UploadSession:
@@ -43,7 +45,7 @@ class RemoteSessions:
     def heed(self, caller: Caller, status: int) -> None:
         """Mattermost has answered ``caller`` with ``status``."""
         if status == 401:
-            self._sessions.forget(caller.credential)
+            self._forget(caller.credential)
 
     def _transfer(self, path: str, caller: Caller, head: bytes, content: Content) -> Transfer:
         target = f"{self._mattermost.subpath}/api/v4/uploads{path}"

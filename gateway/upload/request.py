@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from gateway.machines.admission import Machine
 from gateway.policy.circumstances import IdentityKind
 from gateway.upstream.connection import Connection
 from gateway.upstream.exchange import Content
@@ -89,6 +90,10 @@ class UploadRequest(NamedTuple):
     forwarded: RawHeaders
     """Headers that go along to Mattermost: host, addresses, request id, language, CSRF."""
     body: Source
+    client: str = ""
+    """The client's IP address."""
+    endpoint: str = ""
+    """The name of the row that it is for; empty for what is no upload to one."""
 
 
 class Sender(NamedTuple):
@@ -99,6 +104,9 @@ class Sender(NamedTuple):
     credential: Credential | None = None
     forwarded: RawHeaders = []  # noqa: RUF012 - nobody changes it
     """Headers that go along with what Mattermost is asked in their name."""
+    machine: Machine | None = None
+    """The program that sends it with a credential of the gateway's own; the rest is of the
+    account that it stands for."""
 
     @property
     def user_id(self) -> str:

@@ -7,6 +7,7 @@ from gateway.places import NOWHERE, Place, Question, known_as
 from gateway.policy.circumstances import Circumstances, roles_of
 from gateway.policy.ruleset import Decision, Rulebook
 from gateway.refusals import Refused
+from gateway.upload.limiting import limited, narrowed
 from gateway.upload.request import FileTarget, RowTarget, Sender
 from gateway.values import Credential, CredentialKind
 
@@ -27,6 +28,13 @@ class Rulings:
     ) -> Decision:
         """By what a file is judged. Raises Refused if Mattermost does not let the sender see where
         it goes, and UpstreamError."""
+        decision = await self._decide(endpoint, sender, target)
+        machine = sender.machine
+        return decision if machine is None else limited(decision, machine, endpoint, target)
+
+    async def _decide(
+        self, endpoint: str, sender: Sender, target: FileTarget | RowTarget
+    ) -> Decision:
         rules = self._rulebook.rules
         if not rules.rules:
             return rules.default(endpoint)
@@ -38,10 +46,16 @@ class Rulings:
             raise
         return rules.decide(_circumstances(endpoint, sender, place))
 
-    def before(self, endpoint: str) -> Decision | None:
+    def before(self, endpoint: str, sender: Sender) -> Decision | None:
         """For files of which it is not known yet where they go; None if that is no matter."""
-        rules = self._rulebook.rules
-        return rules.before(endpoint) if rules.questions else None
+        rules, machine = self._rulebook.rules, sender.machine
+        if rules.questions:
+            decision = rules.before(endpoint)
+        elif machine is None or machine.channels is None:
+            return None
+        else:
+            decision = rules.decide(_circumstances(endpoint, sender, NOWHERE))
+        return decision if machine is None else narrowed(decision, machine)
 
     async def _place(
         self, sender: Sender, target: FileTarget | RowTarget, questions: frozenset[Question]

@@ -21,8 +21,7 @@ from typing import NamedTuple
 from gateway.accounting import Account, Stage
 from gateway.body.content_type import form_boundary
 from gateway.body.spool import Spool, SpoolArea
-from gateway.endpoints import IMPORTS
-from gateway.identity.sessions import Sessions
+from gateway.endpoints import IMPORTS, SESSIONS
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
 from gateway.ledger.quotas import QuotaExceeded, Reservation
 from gateway.policy.judge import judge_declaration
@@ -42,7 +41,7 @@ from gateway.upload.declaration import Declaration, read_declaration
 from gateway.upload.describe import parse_query
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import Form, Truncated
-from gateway.upload.identify import head, identify
+from gateway.upload.identify import Callers, head
 from gateway.upload.judging import Judge
 from gateway.upload.keeping import Keeping
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
@@ -54,9 +53,6 @@ from gateway.upstream.connection import Broken
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import read_upload_session
 from gateway.values import UploadSession
-
-_ATTACHMENT_SESSIONS = "uploads"
-"""What rules call the others, whichever of their requests it is about."""
 
 
 class _Ready(NamedTuple):
@@ -73,7 +69,7 @@ class UploadSessions:
     def __init__(
         self,
         *,
-        sessions: Sessions,
+        callers: Callers,
         remote: RemoteSessions,
         detector: Detector,
         rulings: Rulings,
@@ -82,7 +78,7 @@ class UploadSessions:
         keeping: Keeping,
         spools: SpoolArea,
     ) -> None:
-        self._sessions = sessions
+        self._callers = callers
         self._remote = remote
         self._detector = detector
         self._rulings = rulings
@@ -114,7 +110,7 @@ class UploadSessions:
         return answer
 
     async def _decide(self, caller: Caller, session: Declaration | UploadSession) -> Decision:
-        endpoint = IMPORTS.name if session.is_import else _ATTACHMENT_SESSIONS
+        endpoint = IMPORTS.name if session.is_import else SESSIONS
         target = FileTarget(session.channel_id, "", "")
         return await self._rulings.decide(endpoint, caller.sender, target)
 
@@ -125,7 +121,7 @@ class UploadSessions:
             return Reservation(())
         account.enter(Stage.RESERVE)
         try:
-            return await self._booking.reserve(caller.identity.user_id, declaration.size)
+            return await self._booking.reserve(caller.sender, declaration.size)
         except QuotaExceeded as exceeded:
             raise Refused(self._booking.refusal(exceeded)) from exceeded
 
@@ -303,8 +299,7 @@ class UploadSessions:
     # What both have in common.
 
     async def _identify(self, request: UploadRequest, account: Account) -> Caller:
-        caller = await identify(self._sessions, request)
-        account.user_id = caller.identity.user_id
+        caller = await self._callers.identify(request, account)
         parse_query(request.query)  # nothing in it counts, but it must be readable in one way
         return caller
 

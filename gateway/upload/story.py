@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from gateway.accounting import Account, Stage
 from gateway.body.filename import stored_name
 from gateway.body.spool import BLOCK_BYTES
-from gateway.identity.sessions import Sessions
 from gateway.policy.ruleset import Decision
 from gateway.refusals import (
     Refused,
@@ -24,7 +23,7 @@ from gateway.refusals import (
 from gateway.upload.delivery import Delivery
 from gateway.upload.describe import FormUpload, declared_type, describe, require_channel_id
 from gateway.upload.form import Field, FilePart, Form, Truncated
-from gateway.upload.identify import identify
+from gateway.upload.identify import Callers
 from gateway.upload.incoming import IncomingFile, WaitingFile
 from gateway.upload.receive import Held
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
@@ -104,15 +103,14 @@ class _FormState:
 class Uploads:
     """Tells the story of each upload."""
 
-    def __init__(self, *, sessions: Sessions, delivery: Delivery) -> None:
-        self._sessions = sessions
+    def __init__(self, *, callers: Callers, delivery: Delivery) -> None:
+        self._callers = callers
         self._delivery = delivery
 
     async def upload(self, request: UploadRequest, account: Account) -> Answer:
         """The answer to ``request``. Raises Refused, UpstreamError and ClientGone."""
         account.enter(Stage.IDENTIFY)
-        caller = await identify(self._sessions, request)
-        account.user_id = caller.identity.user_id
+        caller = await self._callers.identify(request, account)
         account.enter(Stage.RECEIVE)
         described = describe(request)
         if isinstance(described, FileTarget):
@@ -122,7 +120,7 @@ class Uploads:
         else:
             answer = await self._upload_form(caller, described, request, account)
         if answer.status == 401:
-            self._sessions.forget(caller.credential)
+            self._callers.forget(caller.credential)
         return answer
 
     async def _upload_form(
@@ -162,7 +160,7 @@ class Uploads:
         not know, and lets client ids come last.
         """
         waiting: list[WaitingFile] = []
-        later = self._delivery.decide_later()
+        later = self._delivery.decide_later(caller.sender)
         decision = later or await self._delivery.decide(caller.sender, FileTarget("", "", ""))
         values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
         with Held() as held:

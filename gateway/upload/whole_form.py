@@ -25,12 +25,13 @@ from gateway.refusals import (
 from gateway.upload.delivery import Delivery
 from gateway.upload.describe import declared_type, parse_query
 from gateway.upload.form import Field, FilePart, Form
-from gateway.upload.identify import ANY_FILE, head, identify
+from gateway.upload.identify import ANY_FILE, Callers, head, identify
 from gateway.upload.incoming import IncomingFile, Together
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held, reading
 from gateway.upload.request import Answer, Caller, RowTarget, UploadRequest
 from gateway.upstream.exchange import Content
+from gateway.values import CredentialKind
 
 _TEAMS = b"/api/v4/teams/"
 _PEM = b"application/x-pem-file"
@@ -65,13 +66,13 @@ class WholeForms:
     def __init__(
         self,
         *,
-        sessions: Sessions,
+        callers: Callers,
         servers: Sessions | None,
         deliveries: Mapping[str, Delivery],
     ) -> None:
         """``servers`` are those of other Mattermosts, None where these may not send files;
         ``deliveries`` has one for each row, by its name."""
-        self._sessions = sessions
+        self._callers = callers
         self._servers = servers
         self._deliveries = deliveries
 
@@ -80,12 +81,12 @@ class WholeForms:
     ) -> Answer:
         """The answer to ``request`` for ``path``. Raises Refused, UpstreamError and ClientGone."""
         account.enter(Stage.IDENTIFY)
-        sessions = self._servers if endpoint.way in FROM_SERVERS else self._sessions
-        if sessions is None:
+        if endpoint.way not in FROM_SERVERS:
+            caller = await self._callers.identify(request, account)
+        elif self._servers is None:
             raise Refused(remote_cluster_off())
-        caller = await identify(sessions, request)
-        if sessions is self._sessions:
-            account.user_id = caller.identity.user_id
+        else:
+            caller = await identify(self._servers, request)
         account.enter(Stage.RECEIVE)
         parse_query(request.query)
         boundary = form_boundary(request.content_types)
@@ -95,8 +96,14 @@ class WholeForms:
         upload = _Upload(endpoint, delivery, target, caller, request, account)
         answer = await (_send_body(upload) if boundary is None else _send_form(upload, boundary))
         if answer.status == 401:
-            sessions.forget(caller.credential)
+            self._forget(caller)
         return answer
+
+    def _forget(self, caller: Caller) -> None:
+        if caller.credential.kind is not CredentialKind.SERVER:
+            self._callers.forget(caller.credential)
+        elif self._servers is not None:
+            self._servers.forget(caller.credential)
 
 
 def _team_id(path: bytes) -> str:

@@ -178,6 +178,15 @@ class Mattermost:
         except (ValueError, KeyError, TypeError) as error:
             raise Broken(f"{kind} did not answer with what was asked for") from error
 
+    async def channel_id(
+        self, team: str, channel: str, credential: Credential, headers: RawHeaders
+    ) -> str | None:
+        """Of the channel that is called so in its team's address; None if whoever holds
+        ``credential`` sees none. Raises UpstreamError."""
+        path = f"teams/name/{team}/channels/name/{channel}"
+        told = await self._asked(path, credential, headers, lambda it: _checked(it["id"], str))
+        return None if isinstance(told, Refusal) else told
+
     async def ping(self) -> None:
         """Raises UpstreamError unless Mattermost says it is well."""
         response = await self._get("system/ping", [])
@@ -211,6 +220,8 @@ def credential_headers(credential: Credential) -> RawHeaders:
         case CredentialKind.SERVER:
             remote_id = credential.remote_id.encode("latin-1")
             return [(b"x-remotecluster-id", remote_id), (b"x-remotecluster-token", token)]
+        case CredentialKind.API_KEY | CredentialKind.JWT:
+            raise ValueError("a credential of the gateway's own is not for Mattermost")
 
 
 def credential_query(credential: Credential) -> str:

@@ -11,10 +11,12 @@ import pytest
 from gateway.accounting import Account, Accountant
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
+from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.logs import Log
+from gateway.machines.forms import Forms
 from gateway.metrics.cells import Cells
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refused, ledger_unavailable
@@ -52,6 +54,8 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
             unlisted=cast(Unlisted, None),
             progress=cast(Progress, None),
             websockets=WebSockets(mattermost, accountant),
+            forms=Forms(),
+            machines=cast(MachineRequests, None),
             mattermost=mattermost,
             origins=Origins([]),
             accountant=accountant,
