@@ -39,6 +39,7 @@ from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.examination import Examiner
 from gateway.upload.keeping import Keeping, Sweeper
+from gateway.upload.offer import Offers
 from gateway.upload.reception import Reception
 from gateway.upload.record import Records
 from gateway.upload.remote import RemoteSessions
@@ -252,6 +253,9 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         websockets=WebSockets(mattermost, accountant),
         forms=forms,
         machines=MachineRequests(callers, passthrough, progress, subpath=settings.subpath),
+        offers=Offers(
+            callers=callers, rulings=rulings, booking=Booking(parts.quotas, parts.ledger)
+        ),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,

@@ -17,8 +17,8 @@ from gateway.units import format_size, parse_duration
 
 _FILE = f"{PREFIX}API_KEYS_FILE"
 _NEVER = "never"
-_LISTS = ("channels", "endpoints", "addresses", "allow")
-_TEXTS = ("account", "max_size", "types", "quota")
+_LISTS = ("channels", "endpoints", "types", "addresses", "allow")
+_TEXTS = ("account", "max_size", "quota")
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

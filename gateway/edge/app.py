@@ -29,10 +29,12 @@ from gateway.refusals import (
     ambiguous_request,
     internal_error,
     malformed_request,
+    method_not_allowed,
     not_served,
     unguarded_upload,
 )
 from gateway.upload.facts import judged_by_mattermost
+from gateway.upload.offer import LIMITS_PATH, Offers
 from gateway.upload.request import Answer, ClientGone, UploadRequest
 from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
@@ -59,6 +61,7 @@ class GatewayApp:
         websockets: WebSockets,
         forms: Forms,
         machines: MachineRequests,
+        offers: Offers,
         mattermost: Mattermost,
         origins: Origins,
         accountant: Accountant,
@@ -74,6 +77,8 @@ class GatewayApp:
         self._websockets = websockets
         self._find_machine = forms.find
         self._machines = machines
+        self._offers = offers
+        self._limits_path = f"{mattermost.subpath}{LIMITS_PATH}".encode()
         self._host = mattermost.host
         self._files_path = f"{mattermost.subpath}{FILES.path}".encode()
         self._guard_table = GuardTable(mattermost.subpath)
@@ -182,8 +187,8 @@ class GatewayApp:
         account.endpoint = "other" if endpoint is None else endpoint.name
         machine = self._find_machine(headers, query)
         if endpoint is None:
-            self._check_served(machine)
-            account.endpoint = "passthrough"
+            self._check_served(machine, path)
+            account.endpoint = "limits" if path == self._limits_path else "passthrough"
         if endpoint is not None and _takes_file(endpoint, method, machine):
             request = self._upload_request(query, headers, origin, body, machine, endpoint.name)
             answer = await self._take_file(endpoint, path, headers, request, account)
@@ -209,6 +214,9 @@ class GatewayApp:
         asked: Asked,
         upload_request: Callable[[], UploadRequest],
     ) -> None:
+        if asked.path == self._limits_path:
+            await self._tell_limits(asked, upload_request)
+            return
         if machine is not None:
             await self._machines.serve(endpoint, asked, upload_request)
             return
@@ -217,10 +225,17 @@ class GatewayApp:
             return
         await self._unlisted.serve(asked, upload_request)
 
-    def _check_served(self, machine: Credential | None) -> None:
+    def _check_served(self, machine: Credential | None, path: bytes) -> None:
         """Raises Refused if what has nothing to do with files does not pass here."""
-        if machine is None and not self._serve_rest:
+        if machine is None and not self._serve_rest and path != self._limits_path:
             raise Refused(not_served())
+
+    async def _tell_limits(self, asked: Asked, upload_request: Callable[[], UploadRequest]) -> None:
+        if asked.method != "GET":
+            raise Refused(method_not_allowed(asked.method))
+        answer = await self._offers.tell(upload_request(), asked.account)
+        asked.account.status = answer.status
+        await asked.responder.answer(answer)
 
     async def _take_file(
         self,

@@ -136,7 +136,7 @@ def read_limits(reader: Reader) -> Limits:
         endpoints=frozenset(reader.texts("endpoints", _endpoint, tuple(_USUAL_ENDPOINTS))),
         channels=frozenset(reader.texts("channels", parse_channel, ())),
         max_file_size=reader.text("max_size", _size, NO_LIMIT),
-        types=reader.text("types", _types, EVERYTHING),
+        types=_selector(reader.texts("types", _type, ())),
         networks=reader.texts("addresses", parse_network, ()),
         quota=reader.text("quota", parse_quota, None),
         permissions=frozenset(reader.texts("allow", _permission, ())),
@@ -197,8 +197,11 @@ def _size(text: str) -> int:
     return size
 
 
-def _types(text: str) -> TypeSelector:
-    selector = TypeSelector.parse(text)
-    if selector == NOTHING:
-        raise ValueError("nothing could be uploaded")
-    return selector
+def _type(text: str) -> str:
+    if TypeSelector.parse(text) == NOTHING:
+        raise ValueError(f"{text!r} is no type")
+    return text
+
+
+def _selector(types: tuple[str, ...]) -> TypeSelector:
+    return TypeSelector.parse(",".join(types)) if types else EVERYTHING

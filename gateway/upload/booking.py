@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from math import ceil
+from typing import NamedTuple
 
 from gateway.accounting import Account
 from gateway.ledger.quotas import (
@@ -21,6 +22,19 @@ from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceede
 from gateway.upload.request import Sender
 
 _RETRY_LEDGER_AFTER = 5
+
+
+class Left(NamedTuple):
+    """What somebody has used of a quota."""
+
+    of: str
+    """Whose quota it is: ``user``, or ``credential``."""
+    limit: int
+    """Bytes."""
+    used: int
+    """Bytes that are stored, or on their way."""
+    resets_at: int
+    """Seconds since the epoch."""
 
 
 class Booking:
@@ -44,14 +58,29 @@ class Booking:
 
     async def reserve(self, sender: Sender, amount: int) -> Reservation:
         """Raises QuotaExceeded, and Refused if the ledger cannot tell."""
+        try:
+            return await self._ledger.reserve(self._claims(sender, amount))
+        except LedgerUnavailable as error:
+            raise refused_by_ledger() from error
+
+    async def left(self, sender: Sender) -> list[Left]:
+        """Of each quota that ``sender`` takes from. Raises Refused if the ledger cannot tell."""
+        found = []
+        for number, claim in enumerate(self._claims(sender, 0)):
+            try:
+                usage = await self._ledger.usage(claim.key, claim.window)
+            except LedgerUnavailable as error:
+                raise refused_by_ledger() from error
+            of = "user" if number < len(self.quotas) else "credential"
+            found.append(Left(of, claim.limit, usage.used + usage.reserved, claim.window.end))
+        return found
+
+    def _claims(self, sender: Sender, amount: int) -> tuple[Claim, ...]:
         now = self._now()
         wanted = claims(self.quotas, user_id=sender.user_id, amount=amount, now=now)
         if sender.machine is not None:
             wanted += _claims_of(sender.machine, amount, now)
-        try:
-            return await self._ledger.reserve(wanted)
-        except LedgerUnavailable as error:
-            raise refused_by_ledger() from error
+        return wanted
 
     async def settle(self, reservation: Reservation, stored: int, account: Account) -> None:
         """Trouble is noted in ``account`` only: the ledger books it as soon as it can."""

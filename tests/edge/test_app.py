@@ -20,6 +20,7 @@ from gateway.machines.forms import Forms
 from gateway.metrics.cells import Cells
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refused, ledger_unavailable
+from gateway.upload.offer import Offers
 from gateway.upload.request import Answer, UploadRequest
 from gateway.upload.sessions import UploadSessions
 from gateway.upload.story import Uploads
@@ -56,6 +57,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
             websockets=WebSockets(mattermost, accountant),
             forms=Forms(),
             machines=cast(MachineRequests, None),
+            offers=cast(Offers, None),
             mattermost=mattermost,
             origins=Origins([]),
             accountant=accountant,

@@ -127,7 +127,7 @@ def test_what_a_key_is_without_options(path: Path) -> None:
         (("--name", "a", "--max-size", "big"), "'big' is not a size"),
         (("--name", "a", "--max-size", "0"), "at least one byte"),
         (("--name", "a", "--types", "pictures"), "'pictures' is neither a content type"),
-        (("--name", "a", "--types", ""), "nothing could be uploaded"),
+        (("--name", "a", "--types", ""), "types: expected a list of texts"),
         (("--name", "a", "--endpoints", "remote_upload"), "'remote_upload' is none of"),
         (("--name", "a", "--addresses", "here"), "'here' is not an address"),
         (("--name", "a", "--quota", "1GiB"), "is not a quota"),
@@ -238,7 +238,7 @@ def test_files_that_are_wrong(text: str, problem: str) -> None:
 
 def test_everything_that_is_wrong_is_told() -> None:
     with pytest.raises(FileProblem) as error:
-        parse_keys(b"[keys.a]\ntypes = 'x'\n[keys.b]\nfoo = 1")
+        parse_keys(b"[keys.a]\ntypes = ['x']\n[keys.b]\nfoo = 1")
     assert len(error.value.problems) == 4
 
 

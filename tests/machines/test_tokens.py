@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ async def why_refused(tokens: Tokens, token: str) -> str:
     return str(refused.value.__cause__)
 
 
+def dated(claims: dict[str, object]) -> dict[str, object]:
+    """``claims``, whose differences from now have become times."""
+    return {
+        name: int(time.time() + value.total_seconds()) if isinstance(value, timedelta) else value
+        for name, value in claims.items()
+    }
+
+
 def signed(issuer: Issuer, header: dict[str, object], key: Key | None = None) -> str:
     """A token with these things in its header beside the usual ones."""
     key = key or issuer.keys[-1]
@@ -85,12 +94,12 @@ async def test_a_token_is_believed(issuer: Issuer, tokens: Tokens) -> None:
     [
         ({"exp": None}, "Missing claim: 'exp'"),
         ({"exp": 1}, "expired"),
-        ({"exp": int(time.time()) - 90}, "expired"),
+        ({"exp": timedelta(seconds=-90)}, "expired"),
         ({"exp": "9999999999"}, "exp"),
         ({"exp": True}, "exp"),
         ({"exp": float("nan")}, "exp"),
-        ({"nbf": int(time.time()) + 600}, "not yet valid"),
-        ({"iat": int(time.time()) + 600}, "issued in the future"),
+        ({"nbf": timedelta(seconds=600)}, "not yet valid"),
+        ({"iat": timedelta(seconds=600)}, "issued in the future"),
         ({"aud": None}, "Missing claim: 'aud'"),
         ({"aud": "https://elsewhere.example"}, "aud"),
         ({"aud": []}, "aud"),
@@ -104,21 +113,21 @@ async def test_a_token_is_believed(issuer: Issuer, tokens: Tokens) -> None:
 async def test_claims_that_do_not_do(
     claims: dict[str, object], reason: str, issuer: Issuer, tokens: Tokens
 ) -> None:
-    assert reason in await why_refused(tokens, issuer.token(**claims))
+    assert reason in await why_refused(tokens, issuer.token(**dated(claims)))
 
 
 @pytest.mark.parametrize(
     "claims",
     [
-        {"exp": int(time.time()) - 5},
-        {"nbf": int(time.time()) + 5},
+        {"exp": timedelta(seconds=-5)},
+        {"nbf": timedelta(seconds=5)},
         {"aud": ["https://elsewhere.example", AUDIENCE]},
         {"iat": None},
     ],
 )
 async def test_claims_that_do(claims: dict[str, object], issuer: Issuer, tokens: Tokens) -> None:
     """Clocks differ, and a token can be for several."""
-    await tokens.verify(issuer.token(**claims))
+    await tokens.verify(issuer.token(**dated(claims)))
 
 
 async def test_claims_that_have_to_be_there(issuer: Issuer, tmp_path: Path) -> None:
