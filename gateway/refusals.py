@@ -12,6 +12,9 @@ from gateway.units import format_size
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
+_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """One answer of "no", ready to be rendered as Mattermost renders its errors."""
@@ -329,13 +332,14 @@ def ambiguous_request(problem: str) -> Refusal:
     )
 
 
-def method_not_allowed(method: str) -> Refusal:
+def method_not_allowed(method: str, allowed: str = _METHODS) -> Refusal:
+    """``allowed`` are those that are, as in the header Allow (RFC 9110, 10.2.1)."""
     return Refusal(
         "gateway.method_not_allowed",
         405,
         "method_not_allowed",
         f"Requests of the method {method} are not answered here.",
-        headers=((b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),),
+        headers=((b"allow", allowed.encode()),),
     )
 
 

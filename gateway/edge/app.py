@@ -185,10 +185,13 @@ class GatewayApp:
             endpoint = self._guard_table.find(path)
         query = scope["query_string"]
         account.endpoint = "other" if endpoint is None else endpoint.name
+        if endpoint is None:
+            account.endpoint = "limits" if path == self._limits_path else "passthrough"
+            if path == self._limits_path and method != "GET":
+                raise Refused(method_not_allowed(method, "GET"))
         machine = self._find_machine(headers, query)
         if endpoint is None:
             self._check_served(machine, path)
-            account.endpoint = "limits" if path == self._limits_path else "passthrough"
         if endpoint is not None and _takes_file(endpoint, method, machine):
             request = self._upload_request(query, headers, origin, body, machine, endpoint.name)
             answer = await self._take_file(endpoint, path, headers, request, account)
@@ -231,8 +234,6 @@ class GatewayApp:
             raise Refused(not_served())
 
     async def _tell_limits(self, asked: Asked, upload_request: Callable[[], UploadRequest]) -> None:
-        if asked.method != "GET":
-            raise Refused(method_not_allowed(asked.method))
         answer = await self._offers.tell(upload_request(), asked.account)
         asked.account.status = answer.status
         await asked.responder.answer(answer)

@@ -21,7 +21,7 @@ _HEADERS = [(b"content-type", b"application/json"), (b"cache-control", b"no-stor
 
 class _Told(NamedTuple):
     sender: Sender
-    channel_id: str
+    channel_id: str | None
     decision: Decision
     quotas: list[Left]
 
@@ -41,9 +41,9 @@ class Offers:
         # It changes nothing, so that no other site can do harm by asking.
         caller = await self._callers.identify(request._replace(csrf_passes=True), account)
         sender = caller.sender
-        channel_id = parse_query(request.query).get("channel_id", "")
+        channel_id = parse_query(request.query).get("channel_id")
         target: FileTarget | RowTarget = RowTarget("", b"")
-        if channel_id:
+        if channel_id is not None:
             require_channel_id(channel_id)
             target = FileTarget(channel_id, "", "")
         decision = await self._rulings.decide(FILES.name, sender, target)
@@ -58,7 +58,7 @@ def _document(told: _Told) -> dict[str, object]:
     return {
         "user_id": told.sender.user_id,
         "identity": told.sender.kind,
-        "channel_id": told.channel_id or None,
+        "channel_id": told.channel_id,
         "max_file_size": None if policy.max_file_size == NO_LIMIT else policy.max_file_size,
         "requirements": _requirements(policy),
         "quotas": [_quota(left) for left in told.quotas],
