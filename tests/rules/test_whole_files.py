@@ -228,5 +228,5 @@ def test_what_a_plugin_gets_has_lost_its_metadata(form: str, folder: Path, tmp_p
         assert bodies[0] in bodies[2]
         assert len(bodies[0]) < len(content)
         assert b"a maker" not in b"".join(bodies)
-        assert plugin.charged("alice") == 3 * len(bodies[0])
+        plugin.gateway.wait_for(lambda: plugin.charged("alice") == 3 * len(bodies[0]))
         assert plugin.line(ways[0])["files"][0]["size"] == len(bodies[0])
