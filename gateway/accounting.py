@@ -239,9 +239,12 @@ def _file_fields(file: FileAccount) -> dict[str, object]:
         fields["promised"] = file.promised
     if file.rule is not None:
         fields["rule"] = file.rule
-    for name in ("entries", "scan", "scan_detail"):
-        if (value := getattr(file, name)) is not None:
-            fields[name] = value
+    if file.entries is not None:
+        fields["entries"] = file.entries
+    if file.scan is not None:
+        fields["scan"] = file.scan
+        if file.scan_detail is not None:
+            fields["scan_detail"] = file.scan_detail
     if file.would_refuse:
         fields["would_refuse"] = [
             {"rule": rule, "reason": reason} for rule, reason in file.would_refuse.items()

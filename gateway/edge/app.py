@@ -4,7 +4,7 @@ Raw ASGI, since requests stream through it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from traceback import format_exception
 from typing import Any
@@ -238,29 +238,29 @@ class GatewayApp:
         asked.account.status = answer.status
         await asked.responder.answer(answer)
 
-    async def _take_file(
+    def _take_file(
         self,
         endpoint: Endpoint,
         path: bytes,
         headers: Mapping[bytes, bytes],
         request: UploadRequest,
         account: Account,
-    ) -> Answer:
+    ) -> Coroutine[Any, Any, Answer]:
         """The story of a row is told by how its files travel."""
         match endpoint.way:
             case Way.ATTACHMENTS:
-                return await self._uploads.upload(request, account)
+                return self._uploads.upload(request, account)
             case Way.DECLARATION:
-                return await self._upload_sessions.declare(request, account)
+                return self._upload_sessions.declare(request, account)
             case Way.CHUNK:
                 session_id = path.rpartition(b"/")[2].decode()
-                return await self._upload_sessions.append(session_id, request, account)
+                return self._upload_sessions.append(session_id, request, account)
             case Way.FORM | Way.PEM_FORM:
-                return await self._whole_forms.upload(endpoint, path, request, account)
+                return self._whole_forms.upload(endpoint, path, request, account)
             case Way.SERVER_FORM | Way.SERVER_UPLOAD:
                 server = find_server_credential(headers)
                 request = request._replace(credential=server, csrf_passes=True)
-                return await self._whole_forms.upload(endpoint, path, request, account)
+                return self._whole_forms.upload(endpoint, path, request, account)
             case _:
                 raise Refused(unguarded_upload())
 

@@ -102,17 +102,20 @@ class Ruleset:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    @property
-    def questions(self) -> frozenset[Question]:
-        """What the rules need to know of places."""
-        return frozenset[Question]().union(*(rule.conditions.questions() for rule in self.rules))
+    questions: frozenset[Question] = field(init=False, compare=False)
+    """What the rules need to know of places."""
+    plain: Mapping[str, Decision] = field(init=False, repr=False, compare=False)
+    """By what any file is judged where there are no rules, by endpoint; empty if there are any."""
+
+    def __post_init__(self) -> None:
+        asked = (rule.conditions.questions() for rule in self.rules)
+        object.__setattr__(self, "questions", frozenset[Question]().union(*asked))
+        endpoints = () if self.rules else self.defaults
+        plain = {endpoint: self._decision(endpoint, ()) for endpoint in endpoints}
+        object.__setattr__(self, "plain", plain)
 
     def decide(self, circumstances: Circumstances) -> Decision:
         return self._decision(circumstances.endpoint, self._matching(circumstances))
-
-    def default(self, endpoint: str) -> Decision:
-        """For any file, where there are no rules."""
-        return self._decision(endpoint, ())
 
     def before(self, endpoint: str) -> Decision:
         """For a file of which it is not known yet where it goes: all that any rule lets pass."""

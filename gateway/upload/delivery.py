@@ -72,7 +72,8 @@ class Delivery:
         """
         facts = Facts(file.target.name, file.size)
         with Accounted(facts, account, closing=True), Held() as held:
-            judge = Judge(await self.decide(caller.sender, file.target), facts)
+            decision = await self._rulings.decide(self._endpoint, caller.sender, file.target)
+            judge = Judge(decision, facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
             ready, reservation = await self._reserve(caller.sender, ready, held, account)

@@ -28,16 +28,14 @@ class Rulings:
     ) -> Decision:
         """By what a file is judged. Raises Refused if Mattermost does not let the sender see where
         it goes, and UpstreamError."""
-        decision = await self._decide(endpoint, sender, target)
-        machine = sender.machine
+        rules, machine = self._rulebook.rules, sender.machine
+        decision = rules.plain.get(endpoint) or await self._decide(endpoint, sender, target)
         return decision if machine is None else limited(decision, machine, endpoint, target)
 
     async def _decide(
         self, endpoint: str, sender: Sender, target: FileTarget | RowTarget
     ) -> Decision:
         rules = self._rulebook.rules
-        if not rules.rules:
-            return rules.default(endpoint)
         try:
             place = await self._place(sender, target, rules.questions)
         except Refused as refused:
