@@ -58,7 +58,7 @@ def facts_of(decision: Decision, record: SessionRecord, content_type: str) -> Fa
     return Facts(record.name, record.size, content_type, promised)
 
 
-def questions(facts: Facts) -> tuple[Question, Question]:
+def questions(facts: Facts) -> tuple[Question[[]], Question[[]]]:
     """What is asked about a file whose head is known."""
     name, size, content_type = facts.name, facts.size, facts.content_type
     return (

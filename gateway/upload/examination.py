@@ -68,7 +68,7 @@ class Examiner:
         dimensions = measured_in_head(head)
         judge.facts.measured = dimensions is not None or not is_measured(head)
         if dimensions is not None:
-            judge.ask(lambda policy: judge_picture(policy, name, dimensions))
+            judge.ask(judge_picture, name, dimensions)
 
     def may_want(self, decision: Decision) -> bool:
         """Whether a file of which nothing is known but its ``decision`` may have to be whole for
@@ -113,7 +113,7 @@ class Examiner:
         told = await self._run(partial(tell, whole.open(), facts.content_type))
         if told != facts.content_type:
             facts.content_type = told
-            judge.ask(lambda policy: judge_content(policy, name, told, file.declared))
+            judge.ask(judge_content, name, told, file.declared)
 
     async def _measure(self, file: IncomingFile, whole: Whole, judge: Judge) -> None:
         def measured(opened: BinaryIO) -> tuple[bool, Dimensions | None]:
@@ -122,7 +122,7 @@ class Examiner:
         owed, dimensions = await self._run(partial(measured, whole.open()))
         if owed:
             name = file.target.name
-            judge.ask(lambda policy: judge_picture(policy, name, dimensions))
+            judge.ask(judge_picture, name, dimensions)
 
     async def _look_into(self, file: IncomingFile, whole: Whole, judge: Judge) -> None:
         limits = _widest([p.archives.limits for p in judge.decision.policies if p.archives])

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Concatenate, ParamSpec
 
 from gateway.policy.rules import Policy
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refusal, Refused
 from gateway.upload.facts import Facts
 
-Question = Callable[[Policy], Refusal | None]
+P = ParamSpec("P")
+Question = Callable[Concatenate[Policy, P], Refusal | None]
 
 
 class Judge:
@@ -21,22 +23,27 @@ class Judge:
         self.facts = facts
         facts.rule = decision.policy.name
 
-    def ask(self, question: Question) -> None:
-        """Raises Refused if the policy that holds says no; what others say is noted."""
+    def ask(self, question: Question[P], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Raises Refused if the policy that holds says no; what others say is noted.
+
+        ``question`` gets a policy, and the arguments after it.
+        """
         if self.decision.watched:
-            self.watch(question)
+            self.watch(question, *args, **kwargs)
         policy = self.decision.policy
-        refusal = question(policy)
+        refusal = question(policy, *args, **kwargs)
         if refusal is not None:
             raise Refused(self.worded(refusal))
-        if policy.also is not None and (refusal := question(policy.also)) is not None:
-            self.facts.rule = policy.also.name
-            raise Refused(refusal)
+        if policy.also is not None:
+            refusal = question(policy.also, *args, **kwargs)
+            if refusal is not None:
+                self.facts.rule = policy.also.name
+                raise Refused(refusal)
 
-    def watch(self, question: Question) -> None:
+    def watch(self, question: Question[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """Note what the watched policies say, each of them once, as it would have refused once."""
         for policy in self.decision.watched:
-            refusal = question(policy)
+            refusal = question(policy, *args, **kwargs)
             if refusal is not None:
                 self.facts.would_refuse.setdefault(policy.name, refusal.reason)
 

@@ -162,14 +162,14 @@ class Reception:
 
 def judge_size(file: IncomingFile, size: int | None, judge: Judge) -> None:
     """Raises Refused if the name, or a ``size`` that is known (bytes), may not pass."""
-    judge.ask(lambda policy: judge_declaration(policy, file.target.name, size))
+    judge.ask(judge_declaration, file.target.name, size)
 
 
 def judge_type(file: IncomingFile, judge: Judge) -> None:
     """Raises Refused if the file's content may not pass."""
     name, content_type = file.target.name, judge.facts.content_type
     judge.facts.promised = unkept_promise(judge.decision.policy, name, content_type)
-    judge.ask(lambda policy: judge_content(policy, name, content_type, file.declared))
+    judge.ask(judge_content, name, content_type, file.declared)
 
 
 def at_rest(whole: Whole) -> Ready:
