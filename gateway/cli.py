@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway import __version__, key_commands
-from gateway.checking.report import as_json, table
-from gateway.composition import check_files
+from gateway.checking.report import as_json, complaint, table
+from gateway.composition import NO_SCANS, check_files
 from gateway.configuration import checked_settings, file_rules_from
 from gateway.endpoints import FILES, RULED
 from gateway.ledger.quotas import LedgerUnavailable
@@ -46,7 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="run the gateway (the default)")
     serve.set_defaults(command=_serve)
     check = commands.add_parser(
-        "check-config", help="print the effective settings and what is wrong with them"
+        "check-config",
+        help="print the settings and rules as they will be, or what is wrong with them",
     )
     check.set_defaults(command=_check_config)
     _add_check(commands)
@@ -64,39 +65,52 @@ def _add_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "check",
         help="say what would become of files, without uploading them",
         description="Says of each file what the gateway sees, which rule decides, and what its "
-        "user would be answered. The status is 1 if any of them is refused.",
+        "user would be answered. Nothing is uploaded. The status is 0 if all of them would pass, "
+        "1 if any would be refused, 2 if any cannot be checked.",
     )
-    check.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    check.add_argument("files", nargs="+", type=Path, metavar="FILE", help="on this machine")
     check.add_argument(
         "--as",
         dest="roles",
         action="append",
-        choices=[*Role],
-        help="what its sender is: guest, user (the default) or bot; team_admin, system_admin",
+        choices=[str(role) for role in Role],
+        metavar="ROLE",
+        help="what its sender is: guest, user (the default) or bot; also team_admin or "
+        "system_admin; can be given more than once",
     )
     check.add_argument("--user", default="", help="the name or id of its sender")
     check.add_argument("--team", default="", help="the name or id of the team that it is for")
     check.add_argument("--channel", default="", help="the name or id of the channel")
     check.add_argument(
-        "--endpoint", default=FILES.name, choices=[*RULED], help="the address (files)"
+        "--endpoint",
+        default=FILES.name,
+        choices=[*RULED],
+        metavar="NAME",
+        help="where it is sent to, as rules call it (the default is files: an attachment)",
     )
-    check.add_argument("--identity", default=IdentityKind.SESSION, choices=[*IdentityKind])
-    check.add_argument("--type", help="the type that its sender says it has")
-    check.add_argument("--json", action="store_true", help="for programs")
+    check.add_argument(
+        "--identity",
+        default=str(IdentityKind.SESSION),
+        choices=[str(kind) for kind in IdentityKind],
+        metavar="KIND",
+        help=f"how its sender is known: {', '.join(IdentityKind)} (the default is session)",
+    )
+    check.add_argument("--type", help="the content type that its sender says it has")
+    check.add_argument("--json", action="store_true", help="print a list in JSON, for programs")
     check.set_defaults(command=_check)
 
 
 def _check(options: argparse.Namespace) -> None:
     # Mattermost is not asked.
     settings = checked_settings({f"{PREFIX}UPSTREAM_URL": "http://127.0.0.1:8065", **os.environ})
-    try:
-        checked = asyncio.run(
-            check_files(settings, options.files, _circumstances(options), options.type)
-        )
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+    checked, unread = asyncio.run(
+        check_files(settings, options.files, _circumstances(options), options.type)
+    )
+    if checked or options.json:
+        print(as_json(checked) if options.json else table(checked))
+    print(*map(complaint, unread), sep="\n", end="\n" if unread else "", file=sys.stderr)
+    if unread:
         sys.exit(2)
-    print(as_json(checked) if options.json else table(checked))
     if any(file.refusal for file in checked):
         sys.exit(1)
 
@@ -129,10 +143,13 @@ def _check_config(_: argparse.Namespace) -> None:
     for name in AllSettings.model_fields:
         value = shown_value(name, getattr(settings, name)) or "(none)"
         print(f"{PREFIX + name.upper():{width}}  {value}")
+    rules = file_rules_from(settings)
     if settings.policy_file is not None:
         print(f"\nThe rules in {settings.policy_file}, in their order:")
-        print(*described(file_rules_from(settings)), sep="\n")
+        print(*described(rules), sep="\n")
         print("Where none of them decides, the settings do.")
+    if settings.scanner_url is not None and not any(rule.effects.scan for rule in rules):
+        print(f"\nNothing is scanned: {PREFIX}SCANNER_URL is set, but {NO_SCANS}.")
     print("\nThe settings are fine.")
 
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from gateway.accounting import Accountant
 from gateway.body.kept import KeptFiles
 from gateway.body.spool import SpoolArea
-from gateway.checking.files import Checked, check
+from gateway.checking.files import Checked, Unread, check
 from gateway.configuration import file_rules_from, rules_from, ruleset_from, tls_from
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
@@ -53,6 +53,7 @@ from gateway.upstream.mattermost import Mattermost
 _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
 _POLICY_KEPT = "policy.toml"
+NO_SCANS = "no rule says scan = true"
 _EXCESS = {
     True: "clamd says OK to files that exceed its limits: set AlertExceedsMax to yes in its "
     "configuration",
@@ -102,6 +103,8 @@ class Parts:
         """Log what an administrator should know of the scanner before the first file."""
         if self.scanner is None:
             return
+        if not self.policy.scans:
+            self.log.warning("scanner_not_used", detail=NO_SCANS)
         try:
             version = await self.scanner.clamav.ping()
             passes_excess = await self.scanner.clamav.passes_excess()
@@ -266,8 +269,8 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
 
 async def check_files(
     settings: Settings, paths: Sequence[Path], circumstances: Circumstances, declared: str | None
-) -> list[Checked]:
-    """What the gateway would say to files on this machine. Raises SettingsError and OSError."""
+) -> tuple[list[Checked], list[Unread]]:
+    """What the gateway would say to files on this machine. Raises SettingsError."""
     spools = _spools(settings)
     examiner = Examiner(
         spools=spools, scanner=_scanner(settings), count_scan=lambda result, seconds: None

@@ -134,8 +134,9 @@ def image_too_large(name: str, width: int, height: int, limit: int) -> Refusal:
         "gateway.image_too_large",
         413,
         "image_too_large",
-        f"“{shown(name)}” was not uploaded: it is {width:,} by {height:,} pixels, and the largest "
-        f"picture that you can upload here has {limit:,}. Make it smaller and try again.",
+        f"“{shown(name)}” was not uploaded: it has {width * height:,} pixels "
+        f"({width:,} by {height:,}). Pictures that you can upload here have {limit:,} at most. "
+        "Make it smaller and try again.",
     )
 
 
@@ -144,7 +145,7 @@ def image_too_many_frames(name: str, frames: int, limit: int) -> Refusal:
         "gateway.image_too_many_frames",
         413,
         "image_too_many_frames",
-        f"“{shown(name)}” was not uploaded: it has {frames:,} frames, and pictures that you can "
+        f"“{shown(name)}” was not uploaded: it has {frames:,} frames. Pictures that you can "
         f"upload here have {limit:,} at most. Make it shorter and try again.",
     )
 
@@ -234,7 +235,7 @@ def archive_encrypted(name: str, what: str) -> Refusal:
         "gateway.archive_encrypted",
         415,
         "archive_encrypted",
-        f"“{shown(name)}” was not uploaded: {what} is encrypted, so that nobody can look into it. "
+        f"“{shown(name)}” was not uploaded: {what} is encrypted, so that it cannot be checked. "
         "Send it without a password.",
     )
 

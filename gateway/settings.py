@@ -310,7 +310,7 @@ class Settings(BaseModel):
     scanner_url: Annotated[str, AfterValidator(_scanner_url)] | None = Field(
         None,
         description="ClamAV, `tcp://host:3310` or `unix:///run/clamav/clamd.ctl`, which scans "
-        "every file for malware.",
+        "files for malware where a rule says `scan = true`.",
     )
     scanner_timeout: Duration = Field(
         60.0, description="How long a scan may take, waiting for other scans included."

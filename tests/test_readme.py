@@ -268,6 +268,11 @@ def test_the_settings_are_fine(session: Session) -> None:
     assert output.endswith("The settings are fine.\n")
 
 
+def test_check_says_that(session: Session) -> None:
+    (output,) = (output for run, output in session.outputs if "gateway check " in run.text)
+    assert output == block("what check says").text
+
+
 def test_the_refusal_looks_like_that(session: Session) -> None:
     (output,) = (output for block, output in session.outputs if "setup.exe" in block.text)
     (shown,) = (json.loads(b.text) for b in blocks(README) if '"detailed_error"' in b.text)

@@ -353,3 +353,10 @@ def test_an_ipv6_address(mattermost: StandInProcess, folder: Path) -> None:
         client = Client((host.strip("[]"), port), mattermost.user_token, mattermost.channel_id)
         assert client.raw("a.txt", b"hello").status == 201
         assert gateway.wait_for_log("request")["client"] == "::1"
+
+
+def test_a_scanner_that_no_rule_asks_for(mattermost: StandInProcess, tmp_path: Path) -> None:
+    settings = {"scanner_url": "tcp://127.0.0.1:1"}
+    with GatewayProcess(mattermost.url, tmp_path, **settings) as gateway:
+        line = gateway.wait_for_log("scanner_not_used")
+    assert (line["level"], line["detail"]) == ("warning", "no rule says scan = true")

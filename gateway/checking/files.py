@@ -1,6 +1,8 @@
 """Files judged by the same steps as uploads, without an upload."""
 
+import errno
 import io
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +40,14 @@ class Checked:
         return group_of(self.facts.content_type)
 
 
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that could not be read, and why."""
+
+    path: str
+    problem: str
+
+
 class _FileSource:
     """A file on this machine, as a body that arrives."""
 
@@ -66,19 +76,28 @@ class _FileSource:
 
 async def check(
     paths: Sequence[Path], decision: Decision, reception: Reception, declared: str | None = None
-) -> list[Checked]:
-    """What ``decision`` says to each file, which is received as an upload is.
-
-    Raises OSError for one that cannot be read.
-    """
-    found = []
+) -> tuple[list[Checked], list[Unread]]:
+    """What ``decision`` says to each file, which is received as an upload is, and what there is to
+    say of those that cannot be read."""
+    found, unread = [], []
     for path in paths:
-        with path.open("rb") as file:
-            size = file.seek(0, io.SEEK_END)
-            file.seek(0)
-            checked = await check_file(path.name, file, size, decision, reception, declared)
+        try:
+            with _opened(path) as file:
+                size = file.seek(0, io.SEEK_END)
+                file.seek(0)
+                checked = await check_file(path.name, file, size, decision, reception, declared)
             found.append(replace(checked, path=str(path)))
-    return found
+        except OSError as error:
+            unread.append(Unread(str(path), error.strerror or str(error)))
+    return found, unread
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Raises OSError, also for what has no length: a pipe would wait for its writer."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(errno.EINVAL, "Not an ordinary file")
+    return path.open("rb")
 
 
 async def check_file(

@@ -3,11 +3,13 @@
 import json
 from collections.abc import Iterator, Sequence
 
-from gateway.checking.files import Checked
+from gateway.checking.files import Checked, Unread
 from gateway.edge.answers import render
+from gateway.refusals import shown
 from gateway.units import format_size
 
 _HEAD = ("FILE", "TYPE", "GROUP", "SIZE", "ENTRIES", "RULE", "ANSWER")
+_LONGEST_PATH = 200
 
 
 def table(checked: Sequence[Checked]) -> str:
@@ -25,7 +27,11 @@ def table(checked: Sequence[Checked]) -> str:
 
 def as_json(checked: Sequence[Checked]) -> str:
     """A list; ``answer`` is the body that users would get, null for what passes."""
-    return json.dumps([_document(file) for file in checked], ensure_ascii=False, indent=2)
+    return json.dumps([_document(file) for file in checked], indent=2)
+
+
+def complaint(file: Unread) -> str:
+    return f"{shown(file.path, _LONGEST_PATH)}: {file.problem}"
 
 
 def _row(file: Checked) -> tuple[str, ...]:
@@ -33,7 +39,8 @@ def _row(file: Checked) -> tuple[str, ...]:
     entries = "-" if facts.entries is None else str(facts.entries)
     answer = "passes" if refusal is None else f"{refusal.status} {refusal.id}"
     size = format_size(file.size)
-    return file.path, facts.content_type, file.group, size, entries, facts.rule, answer
+    path = shown(file.path, _LONGEST_PATH)
+    return path, facts.content_type, file.group, size, entries, facts.rule, answer
 
 
 def _notes(file: Checked) -> Iterator[str]:

@@ -8,23 +8,23 @@ from dataclasses import replace
 from gateway.demo import samples
 from gateway.demo.curl import Uploader, get, login, send
 from gateway.demo.metrics import Scrape, Series, scrape
-from gateway.demo.stage import Stage, expect
+from gateway.demo.rules import rules_for_guests, what_is_inside
+from gateway.demo.stage import PATIENCE, Stage, expect
 from gateway.units import format_size
 
-_PATIENCE = 10.0
-"""Seconds for what is counted just after an answer."""
 
-
-def tell(stage: Stage) -> Uploader:
-    """The whole story. Returns its heroine, for who wants to play on."""
+def tell(stage: Stage) -> tuple[Uploader, Uploader]:
+    """The whole story. Returns Alice and the guest, for who wants to play on."""
     before = scrape(stage.gateway.admin_url)
     _two_servers(stage)
     alice = _login(stage)
     _what_passes(stage, alice)
     _what_does_not(stage, alice)
+    guest = rules_for_guests(stage)
+    what_is_inside(stage, guest)
     _what_was_counted(stage, before)
-    _what_was_logged(stage, alice)
-    return alice
+    _what_was_logged(stage, alice, guest)
+    return alice, guest
 
 
 def _two_servers(stage: Stage) -> None:
@@ -191,11 +191,11 @@ def _another_spelling(stage: Stage, alice: Uploader) -> None:
 
 def _what_was_counted(stage: Stage, before: Scrape) -> None:
     terminal = stage.terminal
-    terminal.chapter(5, "What was counted")
+    terminal.chapter(7, "What was counted")
     terminal.say("For Prometheus, at the admin port. Some sums, before and after:")
     terminal.gap()
     expected = _growth(stage)
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + PATIENCE
     while True:
         after = scrape(stage.gateway.admin_url)
         grown = {series: after.total(series) - before.total(series) for series in expected}
@@ -220,21 +220,22 @@ def _growth(stage: Stage) -> dict[Series, int]:
         Series(requests): 1 + len(stage.stored) + len(stage.refused),
         Series(files, (("outcome", "accepted"),)): len(stage.stored),
         Series("upload_gateway_stored_bytes_total"): sum(file.size for file in stage.stored),
+        Series("upload_gateway_would_refuse_total"): 1,
     }
     for reason, count in Counter(stage.refused).items():
         growth[Series(requests, (("reason", reason),))] = count
     return growth
 
 
-def _what_was_logged(stage: Stage, alice: Uploader) -> None:
+def _what_was_logged(stage: Stage, *people: Uploader) -> None:
     terminal = stage.terminal
-    terminal.chapter(6, "What was logged")
+    terminal.chapter(8, "What was logged")
     terminal.say("One line for each request, here that of invoice.pdf:")
     terminal.gap()
-    line = stage.gateway.log_line(_PATIENCE, event="request", reason="content_mismatch")
+    line = stage.gateway.log_line(PATIENCE, event="request", reason="content_mismatch")
     terminal.faint(json.dumps(line, ensure_ascii=False, separators=(", ", ":")))
     log = stage.gateway.log_file.read_text(encoding="utf-8")
-    secrets = (alice.token, stage.mattermost.ready["user"]["password"])
+    secrets = (*(who.token for who in people), stage.mattermost.ready["user"]["password"])
     told = "no secret is in the log"
     expect(told, holds=not any(secret in log for secret in secrets), seen="one is")
     terminal.fact("No password and no token is in the log.")

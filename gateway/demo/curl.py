@@ -81,6 +81,11 @@ def get(url: str, target: str, token: str) -> Answer:
     return send(url, Request((), "GET", target, {"Authorization": f"Bearer {token}"}))
 
 
+def ask(url: str, target: str) -> Request:
+    """A GET by somebody who needs no login; ``url`` is what the command calls the server."""
+    return Request((f"curl {url}{target}",), "GET", target)
+
+
 def login(username: str, password: str) -> Request:
     document = json.dumps({"login_id": username, "password": password})
     command = ("curl -i $GATEWAY/api/v4/users/login \\", f"     -d '{document}'")
@@ -95,6 +100,8 @@ class Uploader:
     folder: Path
     token: str
     channel_id: str
+    variable: str = "AUTH"
+    """What the commands call the header with the token."""
 
     @property
     def authorization(self) -> str:
@@ -104,7 +111,7 @@ class Uploader:
         """What the commands expect in the shell's environment."""
         return {
             "GATEWAY": gateway_url,
-            "AUTH": f"Authorization: {self.authorization}",
+            self.variable: f"Authorization: {self.authorization}",
             "CHANNEL": self.channel_id,
         }
 
@@ -121,7 +128,7 @@ class Uploader:
         content = (self.folder / name).read_bytes()
         return Request(
             command=(
-                'curl $GATEWAY/api/v4/files -H "$AUTH" \\',
+                f'curl $GATEWAY/api/v4/files -H "${self.variable}" \\',
                 f"     -F channel_id=$CHANNEL -F files=@{name}",
             ),
             method="POST",
@@ -146,7 +153,7 @@ class Uploader:
         options = ""
         if logged_in:
             headers["Authorization"] = self.authorization
-            options += '-H "$AUTH" '
+            options += f'-H "${self.variable}" '
         if content_type:
             options += f"-H content-type:{content_type} "
         return Request(

@@ -1,11 +1,14 @@
-"""The files of the demo, made on the spot: a picture, a document, a text, and worse."""
+"""The files of the demo, made on the spot: a picture, a document, a text, and worse; rules."""
 
 import math
 import random
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+
+from gateway.demo.photograph import Colour, Place, photograph
 
 PICTURE = "sunset.png"
 DOCUMENT = "report.pdf"
@@ -13,6 +16,13 @@ TEXT = "notes.txt"
 PROGRAM = "invoice.pdf"
 FILM = "film.mp4"
 PHOTOS = ("photo-1.png", "photo-2.png")
+SCRIPT = "deploy.sh"
+ARCHIVE = "papers.zip"
+ENTRY = "papers/invoice.pdf"
+"""What is wrong with it."""
+SNAPSHOT = "beach.jpg"
+BEACH = Place((54, 11, 20), (7, 52, 48))
+RULES = "rules.toml"
 
 _NOTES = """\
 Shopping list for the release party
@@ -20,6 +30,21 @@ Shopping list for the release party
 - lemonade
 - a cake with as many candles as bugs were fixed
 - fire extinguisher
+"""
+
+_SCRIPT = """\
+#!/bin/sh
+echo "Deployed."
+"""
+_RULES = """\
+[[rule]]
+name = "guests"
+when.role = "guest"
+enforce = false
+allowed_types = ["images", "documents", "archives"]
+archives = true
+strip_metadata = true
+message = "Guests share pictures and papers."
 """
 
 
@@ -32,6 +57,12 @@ def write_samples(folder: Path) -> None:
     (folder / FILM).write_bytes(_film(3 * 2**20))
     for name in PHOTOS:
         (folder / name).write_bytes(_photo(640, 480, name))
+    (folder / SCRIPT).write_text(_SCRIPT, encoding="utf-8")
+    (folder / SNAPSHOT).write_bytes(photograph(40, 30, _beach, BEACH))
+    (folder / RULES).write_text(_RULES, encoding="utf-8")
+    with zipfile.ZipFile(folder / ARCHIVE, "w") as archive:
+        archive.write(folder / DOCUMENT, "papers/report.pdf")
+        archive.write(folder / PROGRAM, ENTRY)
 
 
 def _png(width: int, height: int, rows: Iterable[bytes], compression: int) -> bytes:
@@ -115,3 +146,12 @@ def _film(size: int) -> bytes:
     """A film of ``size`` bytes in which nothing can be seen (ISO base media file format)."""
     kind = struct.pack(">I4s4sI4s4s", 24, b"ftyp", b"isom", 512, b"isom", b"mp41")
     return kind + struct.pack(">I4s", size - len(kind), b"mdat") + bytes(size - len(kind) - 8)
+
+
+def _beach(column: int, row: int) -> Colour:
+    """Of a block of the picture."""
+    if row < 14:
+        return 120 + 6 * row, 180 + 3 * row, 235
+    if row < 20:
+        return 30, 100 + 6 * (row - 14), 150
+    return 225 - (column * 7 + row * 5) % 9, 205 - (column * 3 + row) % 7, 150

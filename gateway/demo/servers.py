@@ -62,6 +62,10 @@ class GatewayProcess:
         if self._process is not None:
             self._stop(self._process)
 
+    @property
+    def pid(self) -> int:
+        return 0 if self._process is None else self._process.pid
+
     def wait(self) -> None:
         """Until the process ends by itself."""
         if self._process is not None:

@@ -1,6 +1,6 @@
 """The stage of the tour: who takes part, what has happened, and what is checked each time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,9 @@ from gateway.demo.curl import Answer, Request, get, send
 from gateway.demo.servers import GatewayProcess
 from gateway.demo.terminal import Terminal
 from gateway.standin.process import StandInProcess
+
+PATIENCE = 10.0
+"""Seconds for what is told just after an answer, or comes about by itself."""
 
 
 class NotAsTold(Exception):
@@ -47,19 +50,27 @@ class Stage:
     refused: list[str] = field(default_factory=list)
     """Reasons, as the metrics call them."""
 
-    def upload(self, heading: str, request: Request, name: str, token: str) -> StoredFile:
-        """Upload ``name``, and see that Mattermost has exactly what was sent."""
+    def upload(
+        self,
+        heading: str,
+        request: Request,
+        name: str,
+        token: str,
+        change: Callable[[bytes], bytes] = lambda content: content,
+    ) -> Answer:
+        """Upload ``name``, and see that Mattermost has exactly what was sent, or what ``change``
+        makes of that."""
         self.terminal.heading(heading)
         self.terminal.command(request.command)
         answer = send(self.gateway.url, request)
         expect(f"{name} is taken", holds=answer.status == 201, seen=answer)
         self.terminal.answer(201, "Created")
         stored = self.stored_by(answer, token)
-        content = (self.folder / name).read_bytes()
+        content = change((self.folder / name).read_bytes())
         sent = StoredFile(name, stored.content_type, len(content), sha256(content).hexdigest())
         expect(f"Mattermost has {sent}", holds=stored == sent, seen=stored)
         self.stored.append(stored)
-        return stored
+        return answer
 
     def refusal(
         self, heading: str, request: Request, *, status: int, error_id: str, reason: str
@@ -67,6 +78,13 @@ class Stage:
         """Try what is refused, and see that nothing of it reaches Mattermost."""
         self.terminal.heading(heading)
         self.terminal.command(request.command)
+        answer = self.refused_again(request, status=status, error_id=error_id, reason=reason)
+        self.terminal.answer(status, error_id)
+        self.terminal.quote(answer.json()["message"])
+        return answer
+
+    def refused_again(self, request: Request, *, status: int, error_id: str, reason: str) -> Answer:
+        """The same without a word."""
         before = self._traces()
         answer = send(self.gateway.url, request)
         told = f"this is refused with {status} {error_id}"
@@ -74,8 +92,6 @@ class Stage:
         after = self._traces()
         expect("nothing of it reached Mattermost", holds=after == before, seen=(before, after))
         self.refused.append(reason)
-        self.terminal.answer(status, error_id)
-        self.terminal.quote(answer.json()["message"])
         return answer
 
     def stored_by(self, answer: Answer, token: str) -> StoredFile:

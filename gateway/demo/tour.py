@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from gateway.demo.chapters import tell
 from gateway.demo.curl import Unanswered, Uploader
-from gateway.demo.samples import PICTURE, PROGRAM, write_samples
+from gateway.demo.samples import PICTURE, PROGRAM, RULES, write_samples
 from gateway.demo.servers import GatewayProcess
 from gateway.demo.stage import NotAsTold, Stage
 from gateway.demo.terminal import Terminal
@@ -45,29 +45,31 @@ def tour(*, keep_serving: bool) -> None:
 def _perform(stage: Stage, *, keep_serving: bool) -> None:
     began = time.monotonic()
     stage.terminal.title("Mattermost upload gateway: a guided tour")
-    alice = tell(stage)
-    stage.terminal.chapter(7, "The end")
+    people = tell(stage)
+    stage.terminal.chapter(9, "The end")
     stage.terminal.gap()
     stage.terminal.fact(
         f"Everything was as told: {len(stage.stored)} files stored, {len(stage.refused)} refused, "
         f"in {time.monotonic() - began:.1f} seconds."
     )
     if keep_serving:
-        _invite(stage, alice)
+        _invite(stage, *people)
         stage.gateway.wait()
         raise NotAsTold("The gateway should run until Ctrl-C. But: it ended by itself")
     stage.terminal.say("To try things yourself, run the demo again with --serve.")
     stage.terminal.gap()
 
 
-def _invite(stage: Stage, alice: Uploader) -> None:
+def _invite(stage: Stage, alice: Uploader, guest: Uploader) -> None:
     terminal = stage.terminal
     terminal.say(
         "Both servers keep running until Ctrl-C. Paste this into another terminal, and all "
         "commands of the tour work there:"
     )
     terminal.gap()
-    variables = alice.variables(stage.gateway.url) | {"ADMIN": stage.gateway.admin_url}
+    url = stage.gateway.url
+    variables = alice.variables(url) | guest.variables(url)
+    variables |= {"ADMIN": stage.gateway.admin_url, "PID": str(stage.gateway.pid)}
     terminal.block([f"cd {stage.folder}", *(f'{k}="{v}"' for k, v in variables.items())])
     terminal.say("For example:")
     terminal.gap()
@@ -97,7 +99,8 @@ def _curtain(terminal: Terminal) -> Iterator[Stage]:
             "GATEWAY_MAX_FILE_SIZE": "1MiB",
             "GATEWAY_QUOTAS": "user 1.5MiB/day",
         }
-        gateway = held.enter_context(GatewayProcess(folder, settings))
+        rules = {"GATEWAY_POLICY_FILE": str(files / RULES)}
+        gateway = held.enter_context(GatewayProcess(folder, settings | rules))
         try:
             yield Stage(terminal, mattermost, gateway, settings, files)
         except (NotAsTold, Unanswered):

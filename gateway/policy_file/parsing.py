@@ -68,9 +68,10 @@ def _read(text: str) -> tuple[dict[str, Any], Lines]:
         if where := _WHERE.search(sentence):
             sentence = sentence[: where.start()]
             line = int(where[1]) if where[1] else text.rstrip().count("\n") + 1
+        sentence = f"this is not TOML: {sentence[:1].lower()}{sentence[1:]}"
     except RecursionError:
         sentence, line = "its values are nested too deeply", None
-    raise PolicyFileError([Problem(line, f"{sentence[:1].lower()}{sentence[1:]}")])
+    raise PolicyFileError([Problem(line, sentence)])
 
 
 def _rules_of(document: dict[str, Any]) -> list[object]:
@@ -84,7 +85,8 @@ def _problems_beside_rules(document: dict[str, Any], lines: Lines) -> Iterator[P
             hint = "" if _RULE in document else did_you_mean(key, [_RULE])
             yield Problem(
                 lines[key,],
-                f"{quoted(key)} means nothing here: the file has nothing but rules{hint}",
+                f"{quoted(key)} means nothing here: the file has rules and nothing else, each of "
+                f"which begins with [[rule]]{hint}",
             )
     if not isinstance(document.get(_RULE, []), list):
         yield Problem(lines[_RULE,], "each rule begins with [[rule]], in two brackets")

@@ -54,8 +54,8 @@ ALLOWED_ENDING = Text(
 DENIED_ENDING = Text(_ENDING, "a file-name ending such as exe or tar.gz", read=_denied_ending)
 GLOB = Text(
     r"[^/\x00-\x1f]*[^/\x00-\x1f. ]",
-    "a glob such as invoice-*.pdf: it has no slash, as it is about the name only, and no dot or "
-    "blank at its end, since these count for nothing there",
+    "a glob such as invoice-*.pdf, which has no slash, as it is about the name only, and no dot "
+    "or blank at its end, since these count for nothing there",
     read=plain,
 )
 

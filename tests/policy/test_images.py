@@ -38,5 +38,5 @@ def test_a_refusal_tells_the_limit() -> None:
     refusal = judge_picture(policy(RULES), "bomb.png", Dimensions(50_000, 50_000))
     assert refusal is not None
     assert "“bomb.png”" in refusal.message
-    assert "50,000 by 50,000 pixels" in refusal.message
+    assert "2,500,000,000 pixels (50,000 by 50,000)" in refusal.message
     assert "24,000,000" in refusal.message

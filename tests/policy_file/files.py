@@ -125,7 +125,7 @@ BAD = [
     Bad("denied_extensions = ['defualt']", "'defualt' is not default, the built-in list", UNSEEN),
     Bad("allowed_extensions = ['default']", "default is a list of what is denied"),
     Bad("allowed_extensions = 'pdf, default'", "default is a list of what is denied"),
-    Bad("denied_names = 'a/b'", "it has no slash"),
+    Bad("denied_names = 'a/b'", "which has no slash"),
     Bad("denied_names = ['*.']", "no dot or blank at its end"),
     Bad("denied_names = ''", "'' is not a glob"),
     # The rest
@@ -170,6 +170,6 @@ BAD = [
     Bad("when = { endpoint = ['unlisted', 'emoji'], team = 'x' }", "are for no team", UNSEEN),
     # Syntax
     Bad("a", "expected '=' after a key"),
-    Bad("scan = ture", "invalid value"),
+    Bad("scan = ture", "this is not TOML: invalid value"),
     Bad('message = "x', "illegal character '\\n'"),
 ]  # fmt: skip

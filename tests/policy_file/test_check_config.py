@@ -90,6 +90,15 @@ def test_a_file_that_is_fine(tmp_path: Path) -> None:
     )
 
 
+def test_a_scanner_that_nobody_asks_for() -> None:
+    told = check_config({**URL, "GATEWAY_SCANNER_URL": "tcp://clamav:3310"})
+    assert told.returncode == 0
+    assert told.stdout.endswith(
+        "\n\nNothing is scanned: GATEWAY_SCANNER_URL is set, but no rule says scan = true.\n"
+        "\nThe settings are fine.\n"
+    )
+
+
 def test_a_file_that_is_not(tmp_path: Path) -> None:
     """Its problems are told with those of the settings."""
     path = tmp_path / "policy.toml"
@@ -98,7 +107,8 @@ def test_a_file_that_is_not(tmp_path: Path) -> None:
     assert told.returncode == 2
     assert told.stdout == ""
     assert told.stderr.splitlines()[-3:] == [
-        f"{path}:1: 'x' means nothing here: the file has nothing but rules",
+        f"{path}:1: 'x' means nothing here: the file has rules and nothing else, each of "
+        "which begins with [[rule]]",
         f"{path}:2: name: it is missing",
         f"{path}:3: scan: expected true or false",
     ]

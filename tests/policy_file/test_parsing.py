@@ -127,8 +127,8 @@ def test_a_problem(bad: Bad) -> None:
         ("\n[rule]\nname = 'a'", 2, "each rule begins with [[rule]], in two brackets"),
         ("rule = 1", 1, "each rule begins with [[rule]], in two brackets"),
         ("rule = [1]", 1, "rule: expected a table"),
-        ("\n[[rules]]\nname = 'a'", 2, "'rules' means nothing here: the file has nothing but rules"
-         "; did you mean rule?"),
+        ("\n[[rules]]\nname = 'a'", 2, "'rules' means nothing here: the file has rules and "
+         "nothing else, each of which begins with [[rule]]; did you mean rule?"),
         ("colour = 1\n[[rule]]\nname = 'a'", 1, "'colour' means nothing here"),
         ("[[rule]]\nname = 'a'\nname = 'b'", 3, "cannot overwrite a value"),
         ("[[rule]]\nname = 'a'\nname = 'b'\n[[rule]]\nname = 'c'", 3, "cannot overwrite a value"),

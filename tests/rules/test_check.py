@@ -1,6 +1,7 @@
 """``check FILE…`` says what the server says."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -120,12 +121,38 @@ def test_all_pass(paths: list[Path], tmp_path: Path) -> None:
     assert "The rule town, which is only watched, would refuse it (type_denied)." in told.stdout
 
 
-def test_what_cannot_be_checked(tmp_path: Path) -> None:
+def test_names_that_a_terminal_would_obey(tmp_path: Path) -> None:
     rules = tmp_path / "policy.toml"
     rules.write_text(RULES)
-    status, told = check(rules, [tmp_path / "nowhere"])
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/line\nbreak\x1b[31m\xff.txt"))
+    path.write_bytes(b"hello\n")
+    status, told = check(rules, [path, path.with_suffix(".gone")])
+    assert status == 2
+    assert f"{tmp_path}/line\ufffdbreak\ufffd[31m\ufffd.txt  " in told.stdout
+    assert told.stderr.startswith(f"{tmp_path}/line\ufffdbreak\ufffd[31m\ufffd.gone: ")
+    status, told = check(rules, [path], "--json")
+    assert status == 1
+    assert json.loads(told.stdout)[0]["file"] == str(path)
+
+
+def test_what_cannot_be_checked(tmp_path: Path) -> None:
+    """Keeps nobody from seeing what there is to say of the rest."""
+    rules = tmp_path / "policy.toml"
+    rules.write_text(RULES)
+    nowhere, pipe = tmp_path / "nowhere", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    status, told = check(rules, [nowhere, tmp_path, rules, pipe])
+    assert status == 2
+    assert told.stderr.splitlines() == [
+        f"{nowhere}: No such file or directory",
+        f"{tmp_path}: Is a directory",
+        f"{pipe}: Not an ordinary file",
+    ]
+    assert [line.split()[0] for line in told.stdout.splitlines()] == ["FILE", str(rules)]
+    status, told = check(rules, [nowhere], "--json")
+    assert (status, told.stdout) == (2, "[]\n")
+    status, told = check(rules, [nowhere])
     assert (status, told.stdout) == (2, "")
-    assert told.stderr == f"{tmp_path / 'nowhere'}: No such file or directory\n"
     rules.write_text("x = 1")
     status, told = check(rules, [rules])
     assert status == 2
