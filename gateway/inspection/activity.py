@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from gateway.content import Finding, split, with_findings
-from gateway.inspection.encodings import encoding_of
+from gateway.inspection.encodings import as_utf8, encoding_of
 from gateway.inspection.roots import HTML, SVG, begins_markup, root
 
 _HTML = frozenset({HTML, "application/xhtml+xml"})
@@ -157,6 +157,14 @@ def is_searched(content_type: str) -> bool:
     """
     kind = split(content_type)[0]
     return kind in _SEARCHED or kind.endswith("+xml")
+
+
+def may_act(head: bytes, content_type: str) -> bool:
+    """The same of a file that begins with ``head``: a text has to be markup, or blank so far."""
+    if split(content_type)[0] != "text/plain":
+        return is_searched(content_type)
+    text = as_utf8(head).lstrip()
+    return not text or begins_markup(text)
 
 
 def acts(file: BinaryIO, content_type: str) -> bool:

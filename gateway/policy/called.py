@@ -92,4 +92,5 @@ def called(content_type: str) -> str:
     name = _NAMES.get(canonical(bare)) or _GROUP_NAMES.get(group_of(bare))
     name = name or f"a file of type {bare}"
     found = [_WITH[finding] for finding in Finding if finding in findings]
+    found = [words for words in found if not name.endswith(words)]
     return f"{name} {' and '.join(found)}" if found else name

@@ -127,13 +127,19 @@ class Examiner:
     async def _look_into(self, file: IncomingFile, whole: Whole, judge: Judge) -> None:
         limits = _widest([p.archives.limits for p in judge.decision.policies if p.archives])
         closely = judge.decision.looks_closely
-
         name, policies = file.target.name, judge.decision.policies
+        searches = any(Trait.ACTIVE in policy.denied.traits for policy in policies)
 
         def look(opened: BinaryIO) -> tuple[Contents, dict[str, Refusal | None]]:
             detect = partial(self._detector().detect, closely=closely)
-            folder = self._spools.directory
-            found = look_into(opened, judge.facts.content_type, limits, detect, folder=folder)
+            found = look_into(
+                opened,
+                judge.facts.content_type,
+                limits,
+                detect,
+                searches=searches,
+                folder=self._spools.directory,
+            )
             # Thousands of entries take a while to judge, too.
             return found, {p.name: judge_contents(p, name, found) for p in policies}
 

@@ -4,7 +4,7 @@
 """
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.corpus.measure import Result, measure, summary, told_otherwise
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "content-types.md"
 _PLACE = re.compile(r"(<!-- measured on the corpus -->\n).*?(<!-- end -->)", re.DOTALL)
+_PRICE = re.compile(r"(<!-- the corpus under the example -->\n).*?(<!-- end -->)", re.DOTALL)
 _LIBRARY_FOLDERS = ("site-packages", "dist-packages", "share", "lib", "include")
 
 
@@ -24,19 +25,21 @@ def main() -> None:
     page = PAGE.read_text()
     measured = "\n".join([summary(results) + ".", "", *_report(results), ""])
     measured += "\n".join(_heads(told_otherwise(specimens)))
-    PAGE.write_text(_PLACE.sub(lambda match: f"{match[1]}\n{measured}\n\n{match[2]}", page))
+    page = _PLACE.sub(lambda match: f"{match[1]}\n{measured}\n\n{match[2]}", page)
+    price = "\n".join(_price(results))
+    PAGE.write_text(_PRICE.sub(lambda match: f"{match[1]}\n{price}\n\n{match[2]}", page))
 
 
 def _report(results: Sequence[Result]) -> Iterable[str]:
-    rows: dict[tuple[str, ...], list[Result]] = defaultdict(list)
+    rows: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        rows[tuple(sorted(EXPECTED[result.specimen.ending]))].append(result)
+        rows[_expected(result)].append(result)
     yield "| expected | formats | files | group right | false alarms | refused by strict |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for groups, here in sorted(rows.items()):
+    for expected, here in sorted(rows.items()):
         formats = sorted({result.specimen.ending for result in here})
         yield (
-            f"| {' or '.join(groups)} | {', '.join(formats)} | {len(here)} "
+            f"| {expected} | {', '.join(formats)} | {len(here)} "
             f"| {sum(r.right for r in here)} | {sum(r.alarm for r in here)} "
             f"| {sum(r.strict_alarm for r in here)} |"
         )
@@ -45,6 +48,28 @@ def _report(results: Sequence[Result]) -> Iterable[str]:
     yield from _listed(
         "Refused by `strict`:", [r for r in results if r.strict_alarm and not r.alarm]
     )
+
+
+def _price(results: Sequence[Result]) -> Iterable[str]:
+    """What the example of a policy file refuses, by what it is and why."""
+    of = Counter(_expected(result) for result in results)
+    refused: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for result in results:
+        if result.hardened is not None:
+            why = _expected(result), result.hardened.id
+            refused[why][result.specimen.ending] += 1
+    count = sum(formats.total() for formats in refused.values())
+    yield f"{len(results) - count} of {len(results)} files pass, {count} are refused."
+    yield ""
+    yield "| expected | refused | of | answer | formats |"
+    yield "| --- | --- | --- | --- | --- |"
+    for (expected, answer), formats in sorted(refused.items()):
+        shown = ", ".join(f"{ending} ({n})" for ending, n in sorted(formats.items()))
+        yield f"| {expected} | {formats.total()} | {of[expected]} | `{answer}` | {shown} |"
+
+
+def _expected(result: Result) -> str:
+    return " or ".join(sorted(EXPECTED[result.specimen.ending]))
 
 
 def _listed(title: str, results: Sequence[Result]) -> Iterable[str]:

@@ -8,8 +8,11 @@ from gateway.policy.groups import Group, group_of
 from gateway.policy.judge import judge_content
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.selectors import TypeSelector
+from gateway.refusals import Refusal
 from tests.corpus.collect import Specimen
 from tests.corpus.formats import EXPECTED
+from tests.support.example import hardened
+from tests.support.judged import judged_files
 
 _SHORTER_HEADS = tuple(2**exponent * 1024 for exponent in range(6))
 _DEFAULT = Policy(
@@ -32,6 +35,8 @@ class Result:
     alarm: bool
     """The default agreement rule would refuse it."""
     strict_alarm: bool
+    hardened: Refusal | None
+    """What the example of a policy file says to the whole of it."""
 
     @property
     def right(self) -> bool:
@@ -39,11 +44,16 @@ class Result:
 
 
 def measure(specimens: Iterable[Specimen]) -> list[Result]:
-    detector = Detector()
-    return [_judged(detector, specimen) for specimen in specimens]
+    """All but what a scanner would say."""
+    specimens, detector = list(specimens), Detector()
+    checked = judged_files(hardened(), [specimen.path for specimen in specimens])
+    return [
+        _judged(detector, specimen, file.refusal)
+        for specimen, file in zip(specimens, checked, strict=True)
+    ]
 
 
-def _judged(detector: Detector, specimen: Specimen) -> Result:
+def _judged(detector: Detector, specimen: Specimen, by_example: Refusal | None) -> Result:
     with specimen.path.open("rb") as file:
         content = detector.detect(file.read(HEAD_SIZE))
     name = specimen.path.name
@@ -53,6 +63,7 @@ def _judged(detector: Detector, specimen: Specimen) -> Result:
         group_of(content),
         judge_content(_DEFAULT, name, content) is not None,
         judge_content(_STRICT, name, content) is not None,
+        by_example,
     )
 
 

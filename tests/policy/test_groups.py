@@ -73,6 +73,10 @@ def test_synonyms(name: str, other: str) -> None:
             "application/pdf; with=other-format+script",
             "a PDF document with a script in it and that is something else at the same time",
         ),
+        (
+            "application/vnd.ms-excel.sheet.macroEnabled.12; with=macros",
+            "an Excel workbook with macros",
+        ),
     ],
 )
 def test_called(content_type: str, name: str) -> None:

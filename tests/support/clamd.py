@@ -20,6 +20,7 @@ STREAM_LIMIT = 2 * 2**20
 """Bytes: StreamMaxLength and MaxFileSize, equal as in Debian's configuration."""
 
 _PROGRAM = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+INSTALLED = _PROGRAM is not None
 _SECONDS = 20.0
 
 

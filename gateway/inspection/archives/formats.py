@@ -20,23 +20,37 @@ COMPRESSIONS = {
 }
 _OTHERS = frozenset(
     {
+        "application/mac-binhex",
+        "application/mac-binhex40",
         "application/vnd.ms-cab-compressed",
+        "application/vnd.ms-tnef",
+        "application/warc",
         "application/x-ace-compressed",
+        "application/x-apple-diskimage",
         "application/x-arc",
+        "application/x-archive",
         "application/x-arj",
         "application/x-brotli",
         "application/x-compress",
         "application/x-cpio",
+        "application/x-ia-arc",
+        "application/x-iso9660-image",
         "application/x-lha",
         "application/x-lrzip",
         "application/x-lz4",
         "application/x-lzh-compressed",
         "application/x-lzip",
         "application/x-lzop",
+        "application/x-macbinary",
         "application/x-ms-wim",
+        "application/x-nrg",
+        "application/x-qemu-disk",
         "application/x-qpress",
+        "application/x-raw-disk-image",
         "application/x-snappy-framed",
         "application/x-stuffit",
+        "application/x-virtualbox-vhd",
+        "application/x-vmdk-disk",
         "application/x-xar",
         "application/x-zoo",
         "application/zlib",
@@ -70,7 +84,7 @@ _CONTAINER_FAMILIES = (
 
 
 def is_archive(content_type: str) -> bool:
-    """Whether it is what people call an archive, or a compressed file."""
+    """Whether it is what people call an archive, a compressed file, or an image of a disk."""
     return split(content_type)[0] in _ARCHIVES
 
 

@@ -14,6 +14,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from gateway.content import split
 from gateway.contents import LIMITS, RATIO_FROM, Contents, Entry, Kind, Limits, Problem, Trouble
+from gateway.inspection.activity import is_searched, may_act, search_whole
 from gateway.inspection.archives.formats import (
     COMPRESSIONS,
     RARS,
@@ -91,11 +92,15 @@ class Walk:
         detect: Callable[[bytes], str],
         opens: Callable[[str], bool],
         aside: BinaryIO,
+        *,
+        searches: bool,
     ) -> None:
-        """``opens`` tells by its type whether an entry is to be looked into, ``aside`` is empty."""
+        """``opens`` tells by its type whether an entry is to be looked into, ``searches`` whether
+        it matters what acts behind an entry's head; ``aside`` is empty."""
         self._limits = limits
         self._detect = detect
         self._opens = opens
+        self._searches = searches
         self._aside = aside
         self._deadline = time.monotonic() + limits.seconds
         self._waiting: deque[_Archive] = deque()
@@ -219,7 +224,8 @@ class Walk:
         if trouble is not None:
             return entry
         pieces = chain((bytes(head),), content)
-        if self._opens(content_type) or looks_at_whole(content_type):
+        searched = self._searches and may_act(bytes(head), content_type)
+        if searched or self._opens(content_type) or looks_at_whole(content_type):
             return self._read_whole(entry, pieces)
         size, trouble = self._measured(pieces)
         return replace(entry, size=size, trouble=trouble)
@@ -233,9 +239,9 @@ class Walk:
         start = self._aside.seek(0, SEEK_END)
         size, trouble = self._measured(self._laid_aside(pieces))
         entry = replace(entry, size=size, trouble=trouble)
-        if trouble is None and looks_at_whole(entry.content_type):
+        if trouble is None:
             part = cast("BinaryIO", _Part(self._aside, start, start + size, self._check_time))
-            entry = replace(entry, content_type=detect_whole(part, entry.content_type))
+            entry = replace(entry, content_type=self._told_whole(part, entry.content_type))
         if trouble is None and self._opens(entry.content_type):
             archives = (*entry.archives, entry.name or next(iter(entry.other_names), ""))
             if len(archives) >= self._limits.depth:
@@ -245,6 +251,10 @@ class Walk:
         else:
             self._aside.truncate(start)
         return entry
+
+    def _told_whole(self, file: BinaryIO, content_type: str) -> str:
+        told = detect_whole(file, content_type)
+        return search_whole(file, told) if self._searches and is_searched(told) else told
 
     def _laid_aside(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:

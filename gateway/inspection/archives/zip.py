@@ -74,10 +74,8 @@ def _decompressor(record: Record, packed: Stream) -> Decompressor:
 
 def _item(file: BinaryIO, record: Record, start: int) -> Item:
     name = record.name.decode("utf-8" if record.flags & UTF_8 else "cp437", "replace")
-    other = record.unicode_path
-    names = () if other is None else (other.decode("utf-8", "replace"),)
     kind = _kind(record, name)
-    item = Item(name, size=record.size, kind=kind, other_names=names)
+    item = Item(name, size=record.size, kind=kind, other_names=tuple(_other_names(record)))
     if record.flags & ENCRYPTED or record.method == AES:
         item.trouble = Trouble.ENCRYPTED
     elif kind is Kind.SYMBOLIC_LINK:
@@ -87,6 +85,17 @@ def _item(file: BinaryIO, record: Record, start: int) -> Item:
     elif kind is Kind.REGULAR:
         item.content = content_of(file, record, start)
     return item
+
+
+def _other_names(record: Record) -> Iterator[str]:
+    """That in an extra field; and what those read who take all names for UTF-8, as on Linux."""
+    if record.unicode_path is not None:
+        yield record.unicode_path.decode("utf-8", "replace")
+    if not record.flags & UTF_8 and not record.name.isascii():
+        try:
+            yield record.name.decode("utf-8")
+        except UnicodeDecodeError:
+            return
 
 
 def _kind(record: Record, name: str) -> Kind:

@@ -73,7 +73,7 @@ def test_noise(name: str, noise: bytes, at: int) -> None:
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs(name: str) -> None:
-    """What each costs ``python -m bench.bombs`` measures."""
+    """What each costs ``./scripts/bombs`` measures."""
     bomb = BOMBS[name]
     limits = ArchiveRules().limits
     contents = look_into(io.BytesIO(bomb.make()), bomb.content_type, limits, detect)

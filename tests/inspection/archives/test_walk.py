@@ -10,6 +10,7 @@ from gateway.contents import Trouble
 from gateway.inspection.archives.formats import is_archive, is_container
 from gateway.inspection.archives.look import look_into
 from gateway.inspection.detector import HEAD_SIZE
+from gateway.policy.groups import MEMBERS, Group
 from tests.inspection import files
 
 from . import made
@@ -137,6 +138,23 @@ def test_documents_within_are_seen_whole() -> None:
     assert "a.docx/word/vbaProject.bin" in [e.path for e in opened.entries]
 
 
+def test_markup_within_is_searched_to_its_end_if_that_matters() -> None:
+    drawing = b"<svg xmlns='http://www.w3.org/2000/svg'>" + b"<path/>" * 10_000
+    blank = b" " * HEAD_SIZE
+    content = files.zipped(
+        ("acts.svg", drawing + b"<script/></svg>"),
+        ("shows.svg", drawing + b"</svg>"),
+        ("acts.txt", blank + b"<html>"),
+        ("blank.txt", blank),
+        ("notes.txt", b"<html> is a tag, and so is <script>.\n"[6:] + blank + b"<html>"),
+        ("in.zip", files.zipped(("acts.svg", drawing + b"<script/></svg>"))),
+    )
+    assert not any("with=" in entry.content_type for entry in entries(content))
+    found = look_into(io.BytesIO(content), "application/zip", LIMITS, detect, searches=True)
+    acting = [entry.path for entry in found.entries if "with=script" in entry.content_type]
+    assert acting == ["acts.svg", "acts.txt", "in.zip/acts.svg"]
+
+
 def test_there_has_to_be_room(tmp_path: Path) -> None:
     content = made.zip_of(made.packed("a.zip", made.zip_of(made.stored("a", LARGE * 20))))
     with pytest.raises(OSError, match="No such file"):
@@ -150,6 +168,14 @@ def test_there_has_to_be_room(tmp_path: Path) -> None:
 
 def test_what_cannot_be_looked_into() -> None:
     assert trouble(b"MSCF", "application/vnd.ms-cab-compressed") is Trouble.UNSUPPORTED
+    assert trouble(files.iso()) is Trouble.UNSUPPORTED
+    assert trouble(files.zipped(("backup", files.iso()))) is Trouble.UNSUPPORTED
+
+
+def test_every_archive_is_looked_into_or_cannot_be() -> None:
+    """None passes a rule about archives because nobody here reads its kind."""
+    for content_type, group in MEMBERS.items():
+        assert is_archive(content_type) == (group is Group.ARCHIVES), content_type
 
 
 def test_what_is_called_an_archive() -> None:

@@ -105,6 +105,13 @@ def test_names() -> None:
     assert [e.name for e in entries(made.zip_of(*parts))] == ["größe", "größe", "\ufffd"]
 
 
+def test_names_that_are_not_said_to_be_utf8_and_could_be() -> None:
+    found = entry(made.zip_of(made.stored("größe")))
+    assert (found.name, found.other_names) == ("gr├╢├ƒe", ("größe",))
+    assert entry(made.zip_of(made.ZipPart("größe".encode("cp437")))).other_names == ()
+    assert entry(made.zip_of(made.stored("a"))).other_names == ()
+
+
 def test_another_name_for_some_programs() -> None:
     extra = struct.pack("<HHBI", 0x7075, 5 + 9, 1, 0) + b"setup.exe"
     found = entry(made.zip_of(made.stored("a.txt", extra=extra)))
