@@ -25,8 +25,11 @@ def judged(policy: Policy, name: str, content: bytes, declared: str | None = Non
 
 
 def judged_files(policy: Policy, paths: Sequence[Path]) -> list[Checked]:
-    """The same of files on this machine."""
-    return _received(lambda by: check(paths, Decision(policy), by))
+    """The same of files on this machine. Raises ValueError if one cannot be read."""
+    checked, unread = _received(lambda by: check(paths, Decision(policy), by))
+    if unread:
+        raise ValueError(f"these cannot be read: {unread}")
+    return checked
 
 
 def _received(work: Callable[[Reception], Coroutine[None, None, T]]) -> T:
