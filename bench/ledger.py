@@ -9,7 +9,7 @@ from pathlib import Path
 
 import uvloop
 
-from gateway.ledger.quotas import Quota, claims
+from gateway.ledger.quotas import Amount, Quota, Uploader, claims
 from gateway.ledger.sqlite import SQLiteLedger
 
 _QUOTAS = (Quota("user", 2**50, "day"),)
@@ -26,7 +26,8 @@ async def pairs_per_second(folder: Path, *, in_flight: int, users: int, seconds:
     async def upload() -> None:
         nonlocal pairs
         while time.perf_counter() < ends:
-            wanted = claims(_QUOTAS, user_id=f"{next(turns):026d}", amount=16_384, now=time.time())
+            uploader = Uploader(f"{next(turns):026d}")
+            wanted = claims(_QUOTAS, uploader, Amount(16_384), time.time())
             reservation = await ledger.reserve(wanted)
             await ledger.settle(reservation, 16_384)
             pairs += 1

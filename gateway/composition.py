@@ -4,6 +4,7 @@ import os
 import ssl
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,8 +30,9 @@ from gateway.endpoints import (
 )
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
-from gateway.ledger.quotas import Quota, parse_quotas
-from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.engines import ledger_from
+from gateway.ledger.language import parse_quotas, parse_zone
+from gateway.ledger.quotas import Quota
 from gateway.logs import Log
 from gateway.metrics.cells import Cells
 from gateway.metrics.exposition import Read, exposition
@@ -64,7 +66,13 @@ T = TypeVar("T")
 _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
 
-_RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
+_RULES = (
+    *map(types_setting, RULES),
+    "denied_types",
+    "denied_extensions",
+    "quotas",
+    "quota_timezone",
+)
 
 
 def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, ...]]:
@@ -95,6 +103,8 @@ def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, 
     }
     no_quotas: tuple[Quota, ...] = ()
     quotas = read("quotas", parse_quotas, no_quotas)
+    utc: tzinfo = UTC
+    read("quota_timezone", parse_zone, utc)
     if problems:
         raise SettingsError(problems)
     return policies, quotas
@@ -183,7 +193,9 @@ class Parts:
             connect_timeout=settings.connect_timeout,
             timeout=settings.upstream_timeout,
         )
-        self.ledger = SQLiteLedger(settings.ledger_path, lease=settings.ledger_lease)
+        self.ledger = ledger_from(
+            settings.ledger_url, lease=settings.ledger_lease, timeout=settings.ledger_timeout
+        )
         self.readiness = Readiness(
             {"mattermost": self.mattermost.ping, "ledger": self.ledger.check}, log
         )
@@ -217,13 +229,23 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
     detector = Detector()
     rulings = Rulings(parts.rulebook)
 
+    def booking(quotas: Sequence[Quota]) -> Booking:
+        return Booking(
+            quotas,
+            parts.ledger,
+            zone=parse_zone(settings.quota_timezone),
+            allow_on_error=settings.ledger_on_error == "allow",
+            count_claim=metrics.quota_claim,
+            count_trouble=metrics.ledger_trouble,
+        )
+
     def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
         return Delivery(
             endpoint=endpoint,
             mattermost=mattermost,
             rulings=rulings,
             reception=Reception(detector=detector, examiner=Examiner(), spools=spools),
-            booking=Booking(quotas, parts.ledger),
+            booking=booking(quotas),
             count_exchange=metrics.exchange,
         )
 
@@ -249,7 +271,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, SpoolArea]:
         mattermost=mattermost,
         detector=detector,
         rulings=rulings,
-        booking=Booking(parts.quotas, parts.ledger),
+        booking=booking(parts.quotas),
         ledger=parts.ledger,
         ttl=settings.upload_session_ttl,
         spools=spools,

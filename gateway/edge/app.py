@@ -90,7 +90,7 @@ class GatewayApp:
             refusal = await self._serve(scope, headers, origin, body, responder, account)
             if refusal is not None:
                 account.refuse(refusal)
-                await self._render(refusal, responder, origin)
+                await self._render(refusal, responder, origin, account)
         except ClientGone:
             account.abort()
         except asyncio.CancelledError:
@@ -179,6 +179,8 @@ class GatewayApp:
                 answer = await self._take_file(endpoint, path, headers, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
+            if account.headers:
+                answer = answer._replace(headers=[*answer.headers, *account.headers])
             await responder.answer(answer)
             return
         if endpoint is None and WEBSOCKET in scope["extensions"]:
@@ -233,10 +235,14 @@ class GatewayApp:
             body=body,
         )
 
-    async def _render(self, refusal: Refusal, responder: Responder, origin: Origin) -> None:
+    async def _render(
+        self, refusal: Refusal, responder: Responder, origin: Origin, account: Account
+    ) -> None:
         if responder.started:
             return  # the server cuts the connection of an answer that stops half-way
-        await responder.answer(render(refusal, origin.request_id))
+        answer = render(refusal, origin.request_id)
+        answer.headers.extend(account.headers)
+        await responder.answer(answer)
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

@@ -100,6 +100,18 @@ SESSION_LOOKUPS = Family(
     "Look-ups of credentials by result: hit, hit_rejected, joined, miss, error.",
     ("result",),
 )
+QUOTA_CLAIMS = Family(
+    f"{PREFIX}quota_claims",
+    "counter",
+    "What uploads wanted of quotas, by the quotas' scope and unit: granted or exceeded.",
+    ("scope", "unit", "result"),
+)
+LEDGER_TROUBLE = Family(
+    f"{PREFIX}ledger_trouble",
+    "counter",
+    "Times that the ledger was unavailable: an upload was denied or allowed, or a booking is owed.",
+    ("operation", "result"),
+)
 
 ALL = (
     REQUESTS,
@@ -114,4 +126,6 @@ ALL = (
     WEBSOCKETS_OPEN,
     UPSTREAM_EXCHANGES,
     SESSION_LOOKUPS,
+    QUOTA_CLAIMS,
+    LEDGER_TROUBLE,
 )

@@ -59,6 +59,8 @@ class Metrics:
         self._stored_file_bytes = Histogram(cells, families.STORED_FILE_BYTES)
         self._exchanges = Counter(cells, families.UPSTREAM_EXCHANGES)
         self._sessions = Counter(cells, families.SESSION_LOOKUPS)
+        self._quota_claims = Counter(cells, families.QUOTA_CLAIMS)
+        self._ledger_trouble = Counter(cells, families.LEDGER_TROUBLE)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
@@ -135,3 +137,9 @@ class Metrics:
 
     def session(self, result: str) -> None:
         self._sessions.add((result,))
+
+    def quota_claim(self, scope: str, unit: str, result: str) -> None:
+        self._quota_claims.add((scope, unit, result))
+
+    def ledger_trouble(self, operation: str, result: str) -> None:
+        self._ledger_trouble.add((operation, result))

@@ -1,22 +1,32 @@
-"""What a user takes from their quotas: reserved, and settled when it is known what was stored."""
+"""What uploads take from quotas: reserved, and settled when it is known what was stored."""
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 from math import ceil
 
 from gateway.accounting import Account
+from gateway.ledger.engine import Ledger
 from gateway.ledger.quotas import (
+    Amount,
     LedgerUnavailable,
     Quota,
     QuotaExceeded,
     Reservation,
+    Uploader,
     claims,
 )
-from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.telling import limit_fields, told
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
+from gateway.upload.request import FileTarget, RowTarget
+from gateway.values import Identity
 
 _RETRY_LEDGER_AFTER = 5
+_RETRY_AT_ONCE_AFTER = 5
+_ROLES = {"system_guest": "guest", "system_admin": "system_admin"}
+"""Mattermost's roles that are scopes of quotas."""
+_UNCHECKED = [(b"upload-quota", b"unchecked")]
+"""On the answer to an upload that was let pass without the ledger."""
 
 
 class Booking:
@@ -25,38 +35,110 @@ class Booking:
     def __init__(
         self,
         quotas: Sequence[Quota],
-        ledger: SQLiteLedger,
+        ledger: Ledger,
         *,
+        zone: tzinfo = UTC,
+        allow_on_error: bool = False,
+        count_claim: Callable[[str, str, str], None] = lambda *_: None,
+        count_trouble: Callable[[str, str], None] = lambda *_: None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        """``allow_on_error``: whether files pass while the ledger is unavailable."""
         self.quotas = quotas
         self._ledger = ledger
+        self._zone = zone
+        self._allow_on_error = allow_on_error
+        self._count_claim = count_claim
+        self._count_trouble = count_trouble
         self._now = now
+        self._lasting = [quota for quota in quotas if quota.unit != "uploads"]
+        self._at_once = [quota for quota in quotas if quota.unit == "uploads"]
 
-    async def reserve(self, user_id: str, amount: int) -> Reservation:
+    async def reserve(self, uploader: Uploader, amount: Amount, account: Account) -> Reservation:
         """Raises QuotaExceeded, and Refused if the ledger cannot tell."""
-        wanted = claims(self.quotas, user_id=user_id, amount=amount, now=self._now())
-        try:
-            return await self._ledger.reserve(wanted)
-        except LedgerUnavailable as error:
-            raise refused_by_ledger() from error
+        return await self._reserve(self.quotas, uploader, amount, account)
 
-    async def settle(self, reservation: Reservation, stored: int, account: Account) -> None:
-        """Trouble is noted in ``account`` only: the ledger books it as soon as it can."""
+    async def reserve_for_session(
+        self, uploader: Uploader, amount: Amount, account: Account
+    ) -> Reservation:
+        """Without what is counted of running uploads: a session waits most of its time."""
+        return await self._reserve(self._lasting, uploader, amount, account)
+
+    async def reserve_for_chunk(self, uploader: Uploader, account: Account) -> Reservation:
+        """Only what is counted of running uploads. Raises as ``reserve`` does."""
+        return await self._reserve(self._at_once, uploader, Amount(0, 0), account)
+
+    async def _reserve(
+        self, quotas: Sequence[Quota], uploader: Uploader, amount: Amount, account: Account
+    ) -> Reservation:
+        now = self._now()
+        wanted = claims(quotas, uploader, amount, now, self._zone)
+        if not wanted:
+            return Reservation(())
         try:
-            await self._ledger.settle(reservation, stored)
+            reservation = await self._ledger.reserve(wanted)
+        except QuotaExceeded as exceeded:
+            quota = exceeded.claim.quota
+            self._count_claim(quota.scope, quota.unit, "exceeded")
+            account.headers = limit_fields([exceeded.claim], [exceeded.used], now)
+            raise
         except LedgerUnavailable as error:
+            return self._without_ledger(error, account)
+        for claim in wanted:
+            self._count_claim(claim.quota.scope, claim.quota.unit, "granted")
+        account.headers = limit_fields(wanted, reservation.taken, now)
+        return reservation
+
+    def _without_ledger(self, error: LedgerUnavailable, account: Account) -> Reservation:
+        if not self._allow_on_error:
+            self._count_trouble("reserve", "denied")
+            raise refused_by_ledger() from error
+        self._count_trouble("reserve", "allowed")
+        account.detail = f"allowed without the ledger: {error}"
+        account.headers = _UNCHECKED
+        return Reservation(())
+
+    async def settle(self, reservation: Reservation, stored: int | None, account: Account) -> None:
+        """``stored`` is in bytes; None if no file was stored.
+
+        Trouble is noted in ``account`` only: the ledger books it as soon as it can.
+        """
+        if not reservation.claims:
+            return
+        files = 0 if stored is None else _files(reservation)
+        try:
+            await self._ledger.settle(reservation, stored or 0, files)
+        except LedgerUnavailable as error:
+            self._count_trouble("settle", "owed")
             account.detail = f"settle: {error}"
 
     def refusal(self, exceeded: QuotaExceeded) -> Refusal:
-        end = exceeded.claim.window.end
-        return quota_exceeded(
-            used=exceeded.used,
-            limit=exceeded.claim.limit,
-            period="today",
-            resets_at=f"{datetime.fromtimestamp(end, UTC):%H:%M} UTC",
-            retry_after=max(1, ceil(end - self._now())),
-        )
+        """In words for people, with the time at which there is room again."""
+        claim = exceeded.claim
+        if claim.quota.unit == "uploads":
+            retry_after: int | None = _RETRY_AT_ONCE_AFTER
+        elif claim.window.ends:
+            retry_after = max(1, ceil(claim.window.end - self._now()))
+        else:
+            retry_after = None
+        return quota_exceeded(told(exceeded, self._zone), retry_after)
+
+
+def _files(reservation: Reservation) -> int:
+    return max((c.amount for c in reservation.claims if c.quota.unit == "files"), default=0)
+
+
+def uploader_of(identity: Identity | None, target: FileTarget | RowTarget) -> Uploader:
+    """Whose quotas it is about, as far as a request tells."""
+    channel_id, team_id = "", ""
+    if isinstance(target, FileTarget):
+        channel_id = target.channel_id
+    else:
+        team_id = target.team_id
+    if identity is None:
+        return Uploader(None, channel_id=channel_id, team_id=team_id)
+    roles = frozenset([_ROLES[role] for role in identity.roles if role in _ROLES])
+    return Uploader(identity.user_id, roles, None, channel_id, team_id)
 
 
 def refused_by_ledger() -> Refused:

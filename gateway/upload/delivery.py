@@ -6,10 +6,10 @@ from urllib.parse import quote
 
 from gateway.accounting import Account, Stage
 from gateway.body.spool import Spool
-from gateway.ledger.quotas import QuotaExceeded, Reservation
+from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation, Uploader
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
-from gateway.upload.booking import Booking
+from gateway.upload.booking import Booking, uploader_of
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import FORM_ROOM
 from gateway.upload.incoming import IncomingFile, Ready, Together, WaitingFile
@@ -75,8 +75,8 @@ class Delivery:
             judge = Judge(await self.decide(caller.sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, file, ready, held, account)
+            uploader = uploader_of(caller.identity, file.target)
+            ready, reservation = await self._reserve(uploader, file, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -108,8 +108,8 @@ class Delivery:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
-            user_id = caller.identity.user_id
-            ready, reservation = await self._reserve(user_id, waiting.file, ready, held, account)
+            uploader = uploader_of(caller.identity, target)
+            ready, reservation = await self._reserve(uploader, waiting.file, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -127,8 +127,9 @@ class Delivery:
         """
         facts = Facts(form.target.name, together.size)
         ready = Ready(content, together.size, together.size)
-        user_id = caller.identity.user_id
-        ready, reservation = await self._reserve(user_id, form, ready, held, account)
+        uploader = uploader_of(caller.identity, form.target)
+        files = len(together.files)
+        ready, reservation = await self._reserve(uploader, form, ready, held, account, files)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -162,7 +163,8 @@ class Delivery:
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
             facts.size = ready.size
-            ready, reservation = await self._reserve(sender.user_id, file, ready, held, account)
+            uploader = uploader_of(sender.identity, file.target)
+            ready, reservation = await self._reserve(uploader, file, ready, held, account)
             passage = Passage(ready.content)
             await self._pass(passage, ready.at_most, reservation, onward, account)
             facts.outcome, facts.reason = judged_by_mattermost(passage.status)
@@ -207,31 +209,34 @@ class Delivery:
         reservation = None
         if together.files:
             ready = Ready(passage.content, together.size, together.size)
-            _, reservation = await self._reserve(sender.user_id, form, ready, held, account)
+            uploader, files = uploader_of(sender.identity, form.target), len(together.files)
+            _, reservation = await self._reserve(uploader, form, ready, held, account, files)
         await self._pass(passage, together.size, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
-        user_id: str,
+        uploader: Uploader,
         file: IncomingFile,
         ready: Ready,
         held: Held,
         account: Account,
+        files: int = 1,
     ) -> tuple[Ready, Reservation | None]:
         if not self._booking.quotas:
             return ready, None
         account.enter(Stage.RESERVE)
         try:
-            return ready, await self._booking.reserve(user_id, ready.at_most)
+            wanted = Amount(ready.at_most, files)
+            return ready, await self._booking.reserve(uploader, wanted, account)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
-            if ready.size is not None:
+            if ready.size is not None or exceeded.claim.quota.unit != "bytes":
                 raise Refused(refusal) from exceeded
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready = await self._reception.receive_rest(file, ready, limit, held)
-        return await self._reserve(user_id, file, ready, held, account)
+        return await self._reserve(uploader, file, ready, held, account, files)
 
     async def _forward(
         self,
@@ -259,7 +264,7 @@ class Delivery:
             facts.size = size
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = size if size and transfer.may_be_stored else 0
+                stored = (size or 0) if transfer.may_be_stored else None
                 await self._booking.settle(reservation, stored, account)
 
     async def _pass(
@@ -280,7 +285,7 @@ class Delivery:
         finally:
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = size if passage.may_be_stored else 0
+                stored = size if passage.may_be_stored else None
                 await self._booking.settle(reservation, stored, account)
 
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:

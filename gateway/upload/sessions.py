@@ -23,8 +23,8 @@ from gateway.body.spool import Spool, SpoolArea
 from gateway.endpoints import IMPORT_SESSIONS
 from gateway.identity.sessions import Sessions
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
-from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation
-from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.engine import Ledger
+from gateway.ledger.quotas import Amount, LedgerUnavailable, QuotaExceeded, Reservation
 from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
 from gateway.policy.ruleset import Decision
 from gateway.refusals import (
@@ -39,7 +39,7 @@ from gateway.refusals import (
     unreadable_request,
     upload_session_unverified,
 )
-from gateway.upload.booking import Booking, refused_by_ledger
+from gateway.upload.booking import Booking, refused_by_ledger, uploader_of
 from gateway.upload.declaration import Declaration, read_declaration
 from gateway.upload.describe import parse_query
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
@@ -87,7 +87,7 @@ class UploadSessions:
         detector: Detector,
         rulings: Rulings,
         booking: Booking,
-        ledger: SQLiteLedger,
+        ledger: Ledger,
         ttl: float,
         spools: SpoolArea,
         count_exchange: Callable[[str], None],
@@ -136,7 +136,10 @@ class UploadSessions:
             return Reservation(())
         account.enter(Stage.RESERVE)
         try:
-            return await self._booking.reserve(caller.identity.user_id, declaration.size)
+            target = FileTarget(declaration.channel_id, "", "")
+            uploader = uploader_of(caller.identity, target)
+            wanted = Amount(declaration.size)
+            return await self._booking.reserve_for_session(uploader, wanted, account)
         except QuotaExceeded as exceeded:
             raise Refused(self._booking.refusal(exceeded)) from exceeded
 
@@ -165,7 +168,7 @@ class UploadSessions:
         finally:
             account.enter(Stage.SETTLE)
             # Nothing is left of it if the session holds it now.
-            await self._booking.settle(reservation, 0, account)
+            await self._booking.settle(reservation, None, account)
 
     async def _open(
         self, session: UploadSession, declaration: Declaration, reservation: Reservation
@@ -203,7 +206,11 @@ class UploadSessions:
                 raise Refused(unreadable_chunk_form()) from None
             if not await self._keep(session, record, note):
                 raise Refused(concurrent_chunks())
-            answer = await self._forward(caller, session, decision, record, ready, account)
+            running = await self._reserve_running(caller, session, account)
+            try:
+                answer = await self._forward(caller, session, decision, record, ready, account)
+            finally:
+                await self._booking.settle(running, None, account)
         self._heed(caller, answer.status)
         return answer
 
@@ -315,6 +322,18 @@ class UploadSessions:
             return await self._ledger.keep_session(session.id, record.note(), was=note)
         except LedgerUnavailable as error:
             raise refused_by_ledger() from error
+
+    async def _reserve_running(
+        self, caller: Caller, session: UploadSession, account: Account
+    ) -> Reservation:
+        """What the chunk takes from quotas of uploads that run at once."""
+        if session.is_import:
+            return Reservation(())
+        uploader = uploader_of(caller.identity, FileTarget(session.channel_id, "", ""))
+        try:
+            return await self._booking.reserve_for_chunk(uploader, account)
+        except QuotaExceeded as exceeded:
+            raise Refused(self._booking.refusal(exceeded)) from exceeded
 
     async def _forward(
         self,

@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from gateway.ledger.quotas import Claim, LedgerUnavailable, Quota, window
+from gateway.ledger.quotas import Claim, LedgerUnavailable, Quota
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 NOON = 1_760_011_200.0
 DAY = 86_400.0

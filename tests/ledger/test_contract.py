@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation, Usage, window
+from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation, Usage
+from gateway.ledger.windows import window
 
 from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim
 

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Usage, window
+from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Usage
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim
 

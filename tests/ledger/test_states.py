@@ -13,8 +13,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage, window
+from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 from .support import DAY, LEASE, Clock, NewLedger, claim, opener
 

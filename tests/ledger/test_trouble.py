@@ -21,9 +21,9 @@ from gateway.ledger.quotas import (
     QuotaExceeded,
     Reservation,
     Usage,
-    window,
 )
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim, eventually, opener, stranger
 
