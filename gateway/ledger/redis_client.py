@@ -55,8 +55,11 @@ class RedisAddress:
     def __str__(self) -> str:
         return ",".join([f"{host}:{port}" for host, port in self.hosts])
 
-    def connect(self, timeout: float) -> Client:
-        """A client; nothing is sent yet. ``timeout`` is for connecting, in seconds."""
+    def connect(self, timeout: float) -> tuple[Client, list[Client]]:
+        """A client, and those of the sentinels that it asks; nothing is sent yet.
+
+        ``timeout`` is for connecting, in seconds.
+        """
         options: dict[str, Any] = {
             "username": self._user,
             "password": self._password,
@@ -68,14 +71,14 @@ class RedisAddress:
         }
         if self.kind == "cluster":
             nodes = [ClusterNode(host, port) for host, port in self.hosts]
-            return RedisCluster(startup_nodes=nodes, **options)
+            return RedisCluster(startup_nodes=nodes, **options), []
         options["db"] = self.database
         if self.kind == "sentinel":
             times = {"socket_timeout": timeout, "socket_connect_timeout": timeout}
             sentinels = Sentinel(self.hosts, sentinel_kwargs=times)  # type: ignore[no-untyped-call]
-            return sentinels.master_for(self.service, **options)
+            return sentinels.master_for(self.service, **options), sentinels.sentinels
         host, port = self.hosts[0]
-        return Redis(host=host, port=port, **options)
+        return Redis(host=host, port=port, **options), []
 
 
 def _packed(lines: Sequence[tuple[str, ...]]) -> bytes:
@@ -118,7 +121,7 @@ class Courier:
         self._address = address
         self._timeout = timeout
         self._lost = lost
-        self._client = address.connect(timeout)
+        self._client, self._sentinels = address.connect(timeout)
         self._loop = asyncio.get_running_loop()
         self._asks: list[_Ask] = []
         self._flushing = False
@@ -255,5 +258,6 @@ class Courier:
         for batch in list(self._batches):
             batch.cancel()
         await asyncio.gather(*self._batches, return_exceptions=True)
-        with contextlib.suppress(*_FOREIGN):
-            await self._client.aclose()
+        for client in (self._client, *self._sentinels):
+            with contextlib.suppress(*_FOREIGN):
+                await client.aclose()

@@ -60,6 +60,7 @@ class _Hold:
         self.claims = claims
         self.id = id_
         self.owner = owner
+        """Empty while it may be handed over to a session that was not opened after all."""
 
 
 class _Held(NamedTuple):
@@ -97,6 +98,7 @@ class RedisLedger:
         self._open: dict[Reservation, _Hold] = {}
         self._opening: dict[Reservation, asyncio.Task[None]] = {}
         self._owed: dict[tuple[Slot, str], int] = {}
+        self._unsure: dict[Reservation, tuple[int, int]] = {}
         self._ended: dict[str, tuple[int, int]] = {}
         self._sessions_in_use: Counter[str] = Counter()
         self._living: tuple[str, list[str]] = ("0", [])
@@ -142,10 +144,12 @@ class RedisLedger:
             if self._owner:
                 await self._ask(Command("HDEL", _OWNERS, [self._owner]))
         except LedgerUnavailable:
-            if any(self._owed.values()) or any(map(any, self._ended.values())):
+            owing = [*self._ended.values(), *self._unsure.values()]
+            if any(self._owed.values()) or any(map(any, owing)):
                 raise
         finally:
             self._open.clear()
+            self._unsure.clear()
             await self._courier.close()
 
     async def check(self) -> None:
@@ -196,25 +200,24 @@ class RedisLedger:
                 answer.add_done_callback(lambda _: self._abandon(hold))
             raise
         if error := _error(replies):
-            self._owe_nothing(hold)
+            await self._give_back(hold, _without_errors(claims, replies))
             raise error
         return replies
 
-    async def _give_back(self, hold: _Hold) -> None:
-        """All that it may hold."""
-        self._owe_nothing(hold)
+    async def _give_back(self, hold: _Hold, claims: Sequence[Claim] | None = None) -> None:
+        """All that it may hold, or what it holds of ``claims``."""
+        claims = hold.claims if claims is None else claims
+        owed = [(slot_of(c), hold.id) for c in claims]
+        for item in owed:
+            self._owed.setdefault(item, 0)
         with contextlib.suppress(LedgerUnavailable):  # it is tried again
-            await self._pay([(slot_of(c), hold.id) for c in hold.claims])
+            await self._pay(owed)
 
     def _abandon(self, hold: _Hold) -> None:
         """Give it back, with nobody who waits for that."""
         giving = asyncio.ensure_future(self._give_back(hold))
         self._giving.add(giving)
         giving.add_done_callback(self._giving.discard)
-
-    def _owe_nothing(self, hold: _Hold) -> None:
-        for claim in hold.claims:
-            self._owed.setdefault((slot_of(claim), hold.id), 0)
 
     async def _make_room(self, refused: Sequence[tuple[Claim, int]]) -> bool:
         """Release what the dead hold of what was refused; whether less is taken then."""
@@ -247,13 +250,21 @@ class RedisLedger:
         files = files_of(stored, files)
         if opening := self._opening.get(reservation):
             await asyncio.wait([opening])
-        hold = self._open.pop(reservation, None)
-        if hold is None:
+        if reservation in self._open and reservation not in self._unsure:
+            self._unsure[reservation] = (stored, files)
+            await self._settle(reservation)
+
+    async def _settle(self, reservation: Reservation) -> None:
+        """As told, once it is certain that Redis has it by the id by which it will be settled."""
+        if not self._open[reservation].owner:
+            await self._ready()
+        told = self._unsure.pop(reservation, None)
+        if told is None:  # somebody else waited for the same
             return
-        owed = []
+        hold, owed = self._open.pop(reservation), []
         for claim in hold.claims:
             owed.append((slot_of(claim), hold.id))
-            self._owed[owed[-1]] = charge(claim.key, stored, files)
+            self._owed[owed[-1]] = charge(claim.key, *told)
         await self._pay(owed)
 
     async def _pay(self, owed: Sequence[tuple[Slot, str]]) -> None:
@@ -278,6 +289,9 @@ class RedisLedger:
                     self._owed.pop(item, None)
 
     async def _pay_all(self) -> None:
+        for reservation in list(self._unsure):
+            if reservation in self._unsure:
+                await self._settle(reservation)
         if self._owed:
             await self._pay(list(self._owed))
         for session_id in list(self._ended):
@@ -288,7 +302,8 @@ class RedisLedger:
     async def usage(self, key: str, window: Window) -> Usage:
         """What is charged to ``key`` in ``window``. Raises LedgerUnavailable."""
         self._usable()
-        await self._pay_all()
+        with contextlib.suppress(LedgerUnavailable):  # of another account, it may be
+            await self._pay_all()
         newest, living = await self._look_around()
         (usage,) = await self._usages([(window.end, window.start, key)], newest, living)
         return usage
@@ -369,7 +384,7 @@ class RedisLedger:
                 hold.owner = self._owner
         except BaseException:
             self._open.pop(reservation, None)
-            self._owe_nothing(hold)
+            self._abandon(hold)
             raise
 
     async def _look_around(self) -> tuple[str, list[str]]:
@@ -430,6 +445,8 @@ class RedisLedger:
                     raise LedgerUnavailable("what the session was to hold was released meanwhile")
         except BaseException:
             self._lose()  # what may have been handed over is adopted back
+            if hold:
+                hold.owner = ""
             self._ended[session_id] = (0, 0)
             raise
         self._open.pop(reservation, None)
@@ -475,6 +492,7 @@ class RedisLedger:
 
     async def _finish(self, session_id: str) -> None:
         """End a session with what is owed of it."""
+        await self._ready()  # one that was not opened after all can be handed nothing from then on
         owed = self._ended.get(session_id)
         if owed is None:
             return
@@ -565,6 +583,14 @@ def _exceeded(claims: Sequence[Claim], taken: Sequence[Reply]) -> QuotaExceeded:
     """Of several quotas that are used up, the one that lasts longest."""
     refused = [(c, reply[1]) for c, reply in zip(claims, taken, strict=True) if not reply[0]]
     return QuotaExceeded(*max(refused, key=lambda item: item[0].window.end))
+
+
+def _without_errors(claims: Sequence[Claim], replies: Sequence[Reply]) -> list[Claim]:
+    return [
+        claim
+        for claim, reply in zip(claims, replies, strict=True)
+        if not isinstance(reply, LedgerUnavailable)
+    ]
 
 
 def _error(replies: Sequence[Reply]) -> LedgerUnavailable | None:

@@ -79,11 +79,12 @@ local held = redis.call('HGET', key, 'r:' .. id)
 if not held then
   return 0
 end
-hold(-tonumber(string.match(held, '^%d+')))
-redis.call('HDEL', key, 'r:' .. id)
+-- First, since a hash without fields is gone, and its expiry with it.
 if charge ~= '0' then
   redis.call('HINCRBY', key, 'u', charge)
 end
+hold(-tonumber(string.match(held, '^%d+')))
+redis.call('HDEL', key, 'r:' .. id)
 return 1
 """,
 )

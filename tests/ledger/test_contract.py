@@ -329,3 +329,96 @@ async def test_cancelling_one_leaves_those_who_came_with_it(new_ledger: AnyLedge
     assert isinstance(outcomes[0], asyncio.CancelledError)
     assert [type(outcome) for outcome in outcomes[1:]] == [Reservation, Reservation]
     assert await ledger.usage("user:ada", TODAY) == Usage(0, 800)
+
+
+# Units and windows.
+
+
+async def test_each_unit_is_counted_by_itself(new_ledger: AnyLedger) -> None:
+    ledger = await new_ledger()
+    wanted = [claim(600), claim(2, unit="files"), claim(1, unit="uploads")]
+    reservation = await ledger.reserve(wanted)
+    assert reservation.taken == (600, 2, 1)
+    for want in wanted:
+        assert await ledger.usage(want.key, want.window) == Usage(0, want.amount)
+    await ledger.settle(reservation, 500, 2)
+    found = [await ledger.usage(want.key, want.window) for want in wanted]
+    assert found == [Usage(500, 0), Usage(2, 0), Usage(0, 0)]
+
+
+async def test_an_empty_file_is_a_file(new_ledger: AnyLedger) -> None:
+    ledger = await new_ledger()
+    files = claim(1, unit="files")
+    await ledger.settle(await ledger.reserve([files]), 0, 1)
+    assert await ledger.usage(files.key, files.window) == Usage(1, 0)
+
+
+async def test_uploads_at_once(new_ledger: AnyLedger) -> None:
+    ledgers = [await new_ledger(), await new_ledger()]
+    upload = claim(1, unit="uploads", limit=3)
+    running = [await ledgers[number % 2].reserve([upload]) for number in range(3)]
+    for ledger in ledgers:
+        with pytest.raises(QuotaExceeded) as caught:
+            await ledger.reserve([upload])
+        assert caught.value.used == 3
+    await ledgers[0].settle(running[0], 500, 1)
+    assert await ledgers[1].reserve([upload])
+
+
+async def test_what_is_taken_counts_what_others_take(new_ledger: AnyLedger) -> None:
+    one, other = await new_ledger(), await new_ledger()
+    await one.settle(await one.reserve([claim(300)]), 250)
+    await other.reserve([claim(100)])
+    assert (await one.reserve([claim(40)])).taken == (390,)
+
+
+async def test_large_numbers_are_exact(new_ledger: AnyLedger) -> None:
+    ledger = await new_ledger()
+    limit = 2**52
+    await ledger.settle(await ledger.reserve([claim(limit - 7, limit=limit)]), limit - 7)
+    await ledger.reserve([claim(6, limit=limit)])
+    with pytest.raises(QuotaExceeded) as caught:
+        await ledger.reserve([claim(2, limit=limit)])
+    assert caught.value.remaining == 1
+    await ledger.reserve([claim(1, limit=limit)])
+    assert await ledger.usage("user:ada", TODAY) == Usage(limit - 7, 7)
+
+
+# For administrators.
+
+
+async def test_what_is_in_the_ledger(new_ledger: AnyLedger, clock: Clock) -> None:
+    ledger, dead = await new_ledger(), await new_ledger()
+    yesterday = claim(1, now=NOON - DAY)
+    await ledger.settle(await ledger.reserve([yesterday]), 1)
+    await ledger.settle(await ledger.reserve([claim(600), claim(1, unit="files")]), 500, 2)
+    await dead.reserve([claim(70, user="key:with/odd:\n name")])
+    clock.now += LEASE / 2
+    await ledger.check()
+    await ledger.reserve([claim(1, user="bob", unit="uploads")])
+    found = {entry.key: entry.usage for entry in await ledger.entries()}
+    assert found == {
+        "user:ada": Usage(500, 0),
+        "files#user:ada": Usage(2, 0),
+        "user:key:with/odd:\n name": Usage(0, 70),
+        "uploads#user:bob": Usage(0, 1),
+    }
+    clock.now += LEASE / 2
+    entries = await ledger.entries()
+    assert {entry.key for entry in entries if any(entry.usage)} == {
+        "user:ada",
+        "files#user:ada",
+        "uploads#user:bob",
+    }
+
+
+async def test_what_is_used_can_be_corrected(new_ledger: AnyLedger) -> None:
+    ledger, other = await new_ledger(), await new_ledger()
+    await ledger.settle(await ledger.reserve([claim(600)]), 600)
+    running = await ledger.reserve([claim(300)])
+    await other.correct("user:ada", TODAY, 100)
+    assert await ledger.usage("user:ada", TODAY) == Usage(100, 300)
+    await ledger.settle(running, 300)
+    assert await other.usage("user:ada", TODAY) == Usage(400, 0)
+    await other.correct("user:bob", TODAY, 7)
+    assert await ledger.usage("user:bob", TODAY) == Usage(7, 0)

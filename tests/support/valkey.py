@@ -27,10 +27,12 @@ def free_port() -> int:
 class ValkeyServer:
     """``with ValkeyServer(folder) as server: …``; stopped and started, it has its data."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, config: Path | None = None) -> None:
+        """``config`` is that of a sentinel."""
         self.folder = folder
+        self._mode = [] if config is None else [str(config), "--sentinel"]
         self.port = free_port()
-        self._options = options
+        self._options = options if config else ("--save", "", *options)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,12 +53,12 @@ class ValkeyServer:
             self._process.send_signal(signal.SIGCONT)
             self.kill()
 
-    def start(self, *options: str) -> None:
+    def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
             [
-                get_binary_path(), "--port", str(self.port), "--bind", "127.0.0.1",
-                "--dir", str(self.folder), "--save", "", *self._options, *options,
+                get_binary_path(), *self._mode, "--port", str(self.port),
+                "--bind", "127.0.0.1", "--dir", str(self.folder), *self._options,
             ],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
