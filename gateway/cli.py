@@ -1,4 +1,4 @@
-"""The command line: ``mattermost-upload-gateway serve | check-config | demo``."""
+"""The command line: ``mattermost-upload-gateway serve | check-config | demo | quota``."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway import __version__
 from gateway.composition import checked_settings
 from gateway.ledger.quotas import LedgerUnavailable
+from gateway.quota_command import add_quota_command
 from gateway.serving import CannotStart, run
 from gateway.settings import PREFIX, AllSettings, SettingsError, shown_value
 
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "--serve", action="store_true", help="keep everything running and print commands to try"
     )
     demo.set_defaults(command=_demo)
+    add_quota_command(commands, checked_settings)
     return parser
 
 

@@ -13,6 +13,7 @@ LEVELS = {
     "cli": 6,
     "worker": 6,
     "demo": 5.5,
+    "quota_command": 5,
     "serving": 5.5,
     "composition": 5,
     "edge": 4,
@@ -45,6 +46,8 @@ ONLY_IN = {
     "httpx": {"upstream", "standin", "demo"},
     "pydantic": {"settings"},
     "sqlite3": {"ledger", "standin"},
+    "redis": {"ledger"},
+    "hiredis": {"ledger"},
     "magic": {"inspection"},
     "prometheus_client": {"metrics"},
 }
