@@ -194,7 +194,10 @@ class Parts:
             timeout=settings.upstream_timeout,
         )
         self.ledger = ledger_from(
-            settings.ledger_url, lease=settings.ledger_lease, timeout=settings.ledger_timeout
+            settings.ledger_url,
+            lease=settings.ledger_lease,
+            timeout=settings.ledger_timeout,
+            ca_file=settings.ledger_ca_file,
         )
         self.readiness = Readiness(
             {"mattermost": self.mattermost.ping, "ledger": self.ledger.check}, log

@@ -136,7 +136,12 @@ def _run(
 async def _with_ledger(
     settings: Settings, options: argparse.Namespace, do: Callable[..., Awaitable[list[_Row]]]
 ) -> tuple[list[_Row], tzinfo]:
-    ledger = ledger_from(settings.ledger_url, lease=_LEASE, timeout=settings.ledger_timeout)
+    ledger = ledger_from(
+        settings.ledger_url,
+        lease=_LEASE,
+        timeout=settings.ledger_timeout,
+        ca_file=settings.ledger_ca_file,
+    )
     await ledger.open()
     try:
         books = _Books(settings, ledger)

@@ -206,6 +206,10 @@ class Settings(BaseModel):
         "`redis://host:6379/0`, `rediss://…` with TLS, `redis+sentinel://host,host/name`, "
         "`redis+cluster://host,host`.",
     )
+    ledger_ca_file: FilePath | None = Field(
+        None,
+        description="The certificates (PEM) that a `rediss://` ledger's own must be signed by.",
+    )
     ledger_timeout: Duration = Field(
         5.0, description="How long an upload waits for the ledger's answer."
     )
@@ -388,7 +392,7 @@ def _shown_default(name: str, field: Any) -> str:
         return "(required)"
     if name == "ledger_url":
         return "an SQLite file in the state folder"
-    if name == "upstream_ca_file":
+    if name.endswith("_ca_file"):
         return "those that the system trusts"
     if name == "spool_dir":
         return "the system's temporary folder"

@@ -6,6 +6,7 @@ Whatever goes wrong on the way is LedgerUnavailable from here on.
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -36,10 +37,11 @@ _MOST_AT_ONCE = 4
 class RedisAddress:
     """Where Redis is, as ``GATEWAY_LEDGER_URL`` says. Its repr keeps the password."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca_file: Path | None = None) -> None:
         parts = urlsplit(url.replace("valkey", "redis", 1))
         scheme, _, self.kind = parts.scheme.partition("+")
         self.tls = scheme == "rediss"
+        self._ca_file = ca_file
         credentials, _, hosts = parts.netloc.rpartition("@")
         user, _, password = credentials.partition(":")
         self._user, self._password = unquote(user) or None, unquote(password) or None
@@ -66,6 +68,7 @@ class RedisAddress:
             "socket_timeout": None,  # a batch as a whole has one
             "socket_connect_timeout": timeout,
             "ssl": self.tls,
+            **({"ssl_ca_certs": str(self._ca_file)} if self.tls and self._ca_file else {}),
             # What is sent again is the ledger's decision: only it knows what that would do.
             "retry": Retry(NoBackoff(), 0),
         }

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from gateway.ledger import redis_scripts as scripts
@@ -82,9 +83,10 @@ class RedisLedger:
         lease: float = 60.0,
         timeout: float = 5.0,
         clock: Callable[[], float] | None = None,
+        ca_file: Path | None = None,
     ) -> None:
         """``clock`` is asked in place of the server's."""
-        self._address = RedisAddress(url)
+        self._address = RedisAddress(url, ca_file)
         self._lease = lease
         self._timeout = timeout
         self._clock = clock
@@ -93,6 +95,7 @@ class RedisLedger:
         self._owner = ""
         self._former = ""
         self._lives = 0
+        self._failures = 0
         self._renewed = 0.0
         self._ids = 0
         self._open: dict[Reservation, _Hold] = {}
@@ -339,9 +342,17 @@ class RedisLedger:
     async def _ready(self) -> None:
         """Wait until there is a lease. Raises LedgerUnavailable."""
         if self._renewing.locked() or not self._has_lease():
+            failures = self._failures
             async with self._renewing:
-                if not self._has_lease():
+                if self._has_lease():
+                    return
+                if failures != self._failures:  # one attempt is for all who wait
+                    raise LedgerUnavailable(f"the quota ledger at {self._address} is unavailable")
+                try:
                     await self._renew()
+                except LedgerUnavailable:
+                    self._failures += 1
+                    raise
 
     def _has_lease(self) -> bool:
         return bool(self._owner) and 0 <= self._own_time() - self._renewed < self._lease

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from gateway.accounting import Account, Stage
 from gateway.body.spool import Spool
-from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation, Uploader
+from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking, uploader_of
@@ -30,7 +30,7 @@ from gateway.upload.transfer import Transfer
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost
-from gateway.values import CredentialKind
+from gateway.values import CredentialKind, Identity
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 """What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
@@ -75,8 +75,8 @@ class Delivery:
             judge = Judge(await self.decide(caller.sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            uploader = uploader_of(caller.identity, file.target)
-            ready, reservation = await self._reserve(uploader, file, ready, held, account)
+            identity = caller.identity
+            ready, reservation = await self._reserve(identity, file, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -108,8 +108,8 @@ class Delivery:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
-            uploader = uploader_of(caller.identity, target)
-            ready, reservation = await self._reserve(uploader, waiting.file, ready, held, account)
+            identity, file = caller.identity, waiting.file._replace(target=target)
+            ready, reservation = await self._reserve(identity, file, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -127,9 +127,8 @@ class Delivery:
         """
         facts = Facts(form.target.name, together.size)
         ready = Ready(content, together.size, together.size)
-        uploader = uploader_of(caller.identity, form.target)
-        files = len(together.files)
-        ready, reservation = await self._reserve(uploader, form, ready, held, account, files)
+        identity, files = caller.identity, len(together.files)
+        ready, reservation = await self._reserve(identity, form, ready, held, account, files)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -163,8 +162,8 @@ class Delivery:
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
             facts.size = ready.size
-            uploader = uploader_of(sender.identity, file.target)
-            ready, reservation = await self._reserve(uploader, file, ready, held, account)
+            identity = sender.identity
+            ready, reservation = await self._reserve(identity, file, ready, held, account)
             passage = Passage(ready.content)
             await self._pass(passage, ready.at_most, reservation, onward, account)
             facts.outcome, facts.reason = judged_by_mattermost(passage.status)
@@ -209,14 +208,14 @@ class Delivery:
         reservation = None
         if together.files:
             ready = Ready(passage.content, together.size, together.size)
-            uploader, files = uploader_of(sender.identity, form.target), len(together.files)
-            _, reservation = await self._reserve(uploader, form, ready, held, account, files)
+            identity, files = sender.identity, len(together.files)
+            _, reservation = await self._reserve(identity, form, ready, held, account, files)
         await self._pass(passage, together.size, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
-        uploader: Uploader,
+        identity: Identity | None,
         file: IncomingFile,
         ready: Ready,
         held: Held,
@@ -227,7 +226,7 @@ class Delivery:
             return ready, None
         account.enter(Stage.RESERVE)
         try:
-            wanted = Amount(ready.at_most, files)
+            uploader, wanted = uploader_of(identity, file.target), Amount(ready.at_most, files)
             return ready, await self._booking.reserve(uploader, wanted, account)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
@@ -236,7 +235,7 @@ class Delivery:
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready = await self._reception.receive_rest(file, ready, limit, held)
-        return await self._reserve(uploader, file, ready, held, account, files)
+        return await self._reserve(identity, file, ready, held, account, files)
 
     async def _forward(
         self,

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -60,9 +61,9 @@ class LossyWay:
 
 
 @asynccontextmanager
-async def lossy_way(port: int) -> AsyncIterator[LossyWay]:
+async def lossy_way(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[LossyWay]:
     way = LossyWay(port)
-    server = await asyncio.start_server(way.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(way.serve, "127.0.0.1", 0, ssl=tls)
     way.port = server.sockets[0].getsockname()[1]
     try:
         yield way

@@ -139,6 +139,23 @@ async def test_a_server_that_does_not_answer(server: ValkeyServer, clock: Clock)
         await ledger.settle(still, 0)
 
 
+async def test_all_who_wait_for_a_silent_server_wait_together(
+    server: ValkeyServer, clock: Clock
+) -> None:
+    """One after the other, they would wait for longer than a test may take."""
+    async with opened(server.url, clock) as ledger:
+        server.signal(signal.SIGSTOP)
+        try:
+            for _ in range(2):  # with a lease, and without
+                asked = [ledger.reserve([claim(1)]) for _ in range(500)]
+                outcomes = await asyncio.gather(*asked, return_exceptions=True)
+                assert {type(outcome) for outcome in outcomes} == {LedgerUnavailable}
+        finally:
+            server.signal(signal.SIGCONT)
+        await eventually(partial(says, ledger, Usage(0, 0)))
+        assert await ledger.reserve([claim(1000)])
+
+
 async def test_a_full_server(server: ValkeyServer, clock: Clock) -> None:
     async with opened(server.url, clock) as ledger:
         running = await ledger.reserve([claim(600)])
