@@ -16,8 +16,15 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    ChildDeadlockedError,
+    IncorrectPolicyType,
+    NoScriptError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as TookTooLong
 
 from gateway.ledger.quotas import LedgerUnavailable
@@ -28,7 +35,15 @@ Client = Any
 Reply = Any
 
 _PORTS = {"cluster": 6379, "sentinel": 26379}
-_FOREIGN = (RedisError, OSError, EOFError, ValueError)
+FOREIGN = (
+    RedisError,
+    RedisClusterException,  # which is none, nor are the next
+    ChildDeadlockedError,
+    IncorrectPolicyType,
+    OSError,
+    EOFError,
+    ValueError,
+)
 """What the library raises: ValueError and EOFError where an answer cannot be read."""
 _MOST_AT_ONCE = 4
 """Batches that are on their way: more would only be smaller."""
@@ -238,12 +253,12 @@ class Courier:
             async with asyncio.timeout(self._timeout):
                 found = self._client.scan_iter(match=pattern, count=1000)
                 return sorted({key.decode() async for key in found})
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise self._unavailable(error) from error
 
     def _translated(self, error: BaseException) -> BaseException:
         """One exception for each who waits: they must not share a traceback."""
-        known = (*_FOREIGN, asyncio.CancelledError)
+        known = (*FOREIGN, asyncio.CancelledError)
         return self._unavailable(error) if isinstance(error, known) else error
 
     def _unavailable(self, error: BaseException) -> LedgerUnavailable:
@@ -262,5 +277,5 @@ class Courier:
             batch.cancel()
         await asyncio.gather(*self._batches, return_exceptions=True)
         for client in (self._client, *self._sentinels):
-            with contextlib.suppress(*_FOREIGN):
+            with contextlib.suppress(*FOREIGN):
                 await client.aclose()

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis.exceptions
 
 from gateway.ledger.engine import Ledger
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.quotas import LedgerUnavailable, QuotaExceeded, Reservation, Usage
+from gateway.ledger.redis_client import FOREIGN
 from gateway.ledger.redis_ledger import RedisLedger
-from tests.support.valkey import ValkeyServer, free_port
+from tests.support.valkey import ValkeyCluster, ValkeyServer, free_port
 
 from .lossy import LossyWay, liar, lossy_way
 from .support import DAY, TODAY, Clock, Make, claim, eventually, opener, redis_maker
@@ -353,6 +355,17 @@ async def test_many_losses_leave_the_books_exact(
 
 # What the library raises ends at one place.
 
+
+def test_all_exceptions_of_the_library_are_known() -> None:
+    found = [
+        item
+        for item in vars(redis.exceptions).values()
+        if isinstance(item, type) and issubclass(item, Exception)
+    ]
+    assert len(found) > 30
+    assert [item for item in found if not issubclass(item, FOREIGN)] == []
+
+
 ANSWERS = [
     b"",
     b"HTTP/1.1 400 Bad Request\r\n\r\n",
@@ -419,3 +432,39 @@ async def test_sentinels_know_the_master(
         with pytest.raises(LedgerUnavailable, match="No master found"):
             async with opened(f"redis+sentinel://{hosts}/other", clock, wait=5):
                 pass
+
+
+# A cluster.
+
+
+async def test_a_node_that_is_gone(tmp_path: Path, clock: Clock) -> None:
+    """Nothing of what it had can be told; when it is back, all goes on."""
+    with ValkeyCluster(tmp_path, "--appendonly", "yes", "--appendfsync", "always") as cluster:
+        async with opened(cluster.url, clock, wait=3) as ledger:
+            users = [f"u{number}" for number in range(20)]
+            running = [await ledger.reserve([claim(600, user=user)]) for user in users]
+            cluster.servers[1].kill()
+            try:
+                outcomes = await asyncio.gather(
+                    *(ledger.settle(one, 500) for one in running), return_exceptions=True
+                )
+                assert LedgerUnavailable in {type(outcome) for outcome in outcomes}
+            finally:
+                cluster.servers[1].start()
+
+            async def booked(user: str) -> bool:
+                try:
+                    return await ledger.usage(f"user:{user}", TODAY) == Usage(500, 0)
+                except LedgerUnavailable:
+                    return False
+
+            for user in users:
+                await eventually(partial(booked, user))
+            entries = await ledger.entries()
+            assert {entry.key for entry in entries} == {f"user:{user}" for user in users}
+
+
+async def test_a_cluster_that_is_not_there(clock: Clock) -> None:
+    with pytest.raises(LedgerUnavailable, match="cannot be used"):
+        async with opened(f"redis+cluster://127.0.0.1:{free_port()}", clock):
+            pass

@@ -95,8 +95,8 @@ class ValkeyServer:
 class ValkeyCluster:
     """Three servers that share the slots."""
 
-    def __init__(self, folder: Path) -> None:
-        options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+    def __init__(self, folder: Path, *options: str) -> None:
+        options = (*options, "--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
         self.servers = [ValkeyServer(folder / str(n), *options) for n in range(3)]
         self._stack = ExitStack()
 
