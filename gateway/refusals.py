@@ -113,12 +113,12 @@ def file_name_refused(problem: str) -> Refusal:
 
 
 def quota_exceeded(told: str, retry_after: int | None) -> Refusal:
-    """``told`` completes the sentence, and says what can be done; seconds, where time helps."""
+    """``told`` says what is used up, and what can be done; seconds, where time helps."""
     return Refusal(
         "gateway.quota_exceeded",
         429,
         "quota_exceeded",
-        f"This file does not fit into the upload quota: {told}",
+        told,
         retry_after=retry_after,
     )
 

@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
         "a program",
     ),
     "file_name_refused": ("is empty",),
-    "quota_exceeded": ("you have used 512 MiB of your 1 GiB for today.", 3600),
+    "quota_exceeded": ("You have used 512 MiB of your 1 GiB for today.", 3600),
     "ambiguous_request": ("the form has two boundaries.",),
     "method_not_allowed": ("TRACE",),
     "upstream_unreachable": (5,),

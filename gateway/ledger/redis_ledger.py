@@ -15,14 +15,12 @@ may still arrive under the former number belongs to a dead owner.
 
 import asyncio
 import contextlib
-import json
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from gateway.ledger import redis_scripts as scripts
 from gateway.ledger.book import Slot, slot_of
@@ -38,18 +36,16 @@ from gateway.ledger.quotas import (
 )
 from gateway.ledger.redis_client import Command, Courier, RedisAddress, Reply
 from gateway.ledger.redis_scripts import Script
+from gateway.ledger.redis_sessions import RedisSessions
 from gateway.ledger.windows import FOREVER, Window
 
 _PREFIX = "upload-gateway:"
 _ACCOUNTS = f"{_PREFIX}account:"
 _OWNERS = f"{_PREFIX}owners"
-_SESSIONS = f"{_PREFIX}sessions"
 _PAY_EVERY = 0.5
-_EXPIRED_AT_ONCE = 1000
+_MOST_AT_ONCE = 1000
 _MOST_LIVES = 3
 """How often a ledger that loses answers while it takes a new number tries anew."""
-_KEPT = 33 * 86_400
-"""Seconds that what a session holds is remembered when its time is over: a month's window."""
 
 
 class _Hold:
@@ -62,15 +58,6 @@ class _Hold:
         self.id = id_
         self.owner = owner
         """Empty while it may be handed over to a session that was not opened after all."""
-
-
-class _Held(NamedTuple):
-    """What a session holds, and with what it ended: bytes and files."""
-
-    id: str
-    slots: list[Slot]
-    stored: int = 0
-    files: int = 0
 
 
 class RedisLedger:
@@ -103,6 +90,7 @@ class RedisLedger:
         self._owed: dict[tuple[Slot, str], int] = {}
         self._unsure: dict[Reservation, tuple[int, int]] = {}
         self._ended: dict[str, tuple[int, int]] = {}
+        self._sessions = RedisSessions(self._ask, self._on, self._at)
         self._sessions_in_use: Counter[str] = Counter()
         self._living: tuple[str, list[str]] = ("0", [])
         self._looked: dict[Slot, tuple[float, list[str]]] = {}
@@ -160,8 +148,8 @@ class RedisLedger:
         self._usable()
         async with self._renewing:
             back, now = await self._renew()
-        await self._renew_sessions()
-        await self._expire_sessions(now, everything=back)
+        await self._sessions.renew(list(self._sessions_in_use))
+        await self._sessions.expire(now, everything=back)
 
     # Reservations.
 
@@ -232,7 +220,7 @@ class RedisLedger:
             for looked in map(self._looked.get, slots)
         ):
             return False
-        if len(self._looked) > _EXPIRED_AT_ONCE:
+        if len(self._looked) > _MOST_AT_ONCE:
             self._looked.clear()
         for slot in slots:
             self._looked[slot] = (now, living)
@@ -319,8 +307,8 @@ class RedisLedger:
         slots = [_slot(key) for key in await self._courier.keys(f"{_ACCOUNTS}*")]
         slots = [slot for slot in slots if slot[0] > now]
         found = []
-        for begin in range(0, len(slots), _EXPIRED_AT_ONCE):
-            some = slots[begin : begin + _EXPIRED_AT_ONCE]
+        for begin in range(0, len(slots), _MOST_AT_ONCE):
+            some = slots[begin : begin + _MOST_AT_ONCE]
             for slot, usage in zip(some, await self._usages(some, newest, living), strict=True):
                 if any(usage):
                     found.append(Entry(slot[2], Window(slot[1], slot[0]), usage))
@@ -435,19 +423,9 @@ class RedisLedger:
         await self._ready()
         hold = self._open.get(reservation)
         id_, owner, claims = f"s{self._new_id()}", self._owner, hold.claims if hold else ()
-        held = json.dumps([(*slot_of(c), c.amount) for c in claims])
-        kept = str(int(ttl) + _KEPT)
         now = self._clock() if self._clock else time.time()
         try:
-            _, former = await self._ask(
-                # A first guess: who looks at the session then finds out when its time is over.
-                Command("ZADD", _SESSIONS, [str(now + ttl), session_id]),
-                self._on(
-                    scripts.SESSION_OPEN, _session(session_id), note, str(ttl), id_, held, kept
-                ),
-            )
-            if former[0]:  # by accident, one had this id
-                await self._release(_held(*former))
+            await self._sessions.open(session_id, id_, claims, note=note, ttl=ttl, now=now)
             if hold:
                 over = [
                     self._at(scripts.HAND_OVER, slot_of(c), hold.id, id_, owner) for c in claims
@@ -467,8 +445,7 @@ class RedisLedger:
     async def session(self, session_id: str) -> str | None:
         """The note of a session; None if there is none, or it expired. Raises LedgerUnavailable."""
         self._usable()
-        (note,) = await self._ask(self._on(scripts.SESSION_NOTE, _session(session_id)))
-        return None if note is None else note.decode()
+        return await self._sessions.note(session_id)
 
     async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
         """Renew a session and replace its note, if that still is ``was``.
@@ -477,9 +454,7 @@ class RedisLedger:
         more. False if the note is another, or the session expired. Raises LedgerUnavailable.
         """
         self._usable()
-        key, arguments = _session(session_id), [note, f"={was}", str(due)]
-        (kept,) = await self._ask(self._on(scripts.SESSION_KEEP, key, *arguments))
-        return bool(kept)
+        return await self._sessions.keep(session_id, note, was=was, due=due)
 
     @contextmanager
     def session_in_use(self, session_id: str) -> Iterator[None]:
@@ -504,55 +479,9 @@ class RedisLedger:
     async def _finish(self, session_id: str) -> None:
         """End a session with what is owed of it."""
         await self._ready()  # one that was not opened after all can be handed nothing from then on
-        owed = self._ended.get(session_id)
-        if owed is None:
-            return
-        key, stored = _session(session_id), f"{owed[0]}:{owed[1]}"
-        (found,) = await self._ask(self._on(scripts.SESSION_END, key, stored))
-        if found is not None:
-            await self._book(session_id, _held(*found))
-        self._ended.pop(session_id, None)
-
-    async def _book(self, session_id: str, held: _Held) -> None:
-        """What a session stored, in place of what it held. All of it can be done again."""
-        await self._release(held)
-        await self._ask(
-            Command("DEL", _session(session_id), []), Command("ZREM", _SESSIONS, [session_id])
-        )
-
-    async def _release(self, held: _Held) -> None:
-        charges = [(slot, charge(slot[2], held.stored, held.files)) for slot in held.slots]
-        await self._ask(
-            *[self._at(scripts.SETTLE, slot, held.id, str(amount)) for slot, amount in charges]
-        )
-
-    async def _renew_sessions(self) -> None:
-        await self._ask(
-            *[
-                self._on(scripts.SESSION_KEEP, _session(session_id), "", "", "0")
-                for session_id in list(self._sessions_in_use)
-            ]
-        )
-
-    async def _expire_sessions(self, now: float, *, everything: bool) -> None:
-        """End those whose time is over, some at once; look at ``everything`` if time went back."""
-        until = "+inf" if everything else str(now)
-        limit = [] if everything else ["LIMIT", "0", str(_EXPIRED_AT_ONCE)]
-        (due,) = await self._ask(Command("ZRANGEBYSCORE", _SESSIONS, ["-inf", until, *limit]))
-        ids = [item.decode() for item in due]
-        found = await self._ask(*[self._on(scripts.SESSION_EXPIRE, _session(id_)) for id_ in ids])
-        for id_, (state, *rest) in zip(ids, found, strict=True):
-            match state:
-                case b"alive":
-                    await self._ask(Command("ZADD", _SESSIONS, [rest[0].decode(), id_]))
-                case b"ended":
-                    await self._book(id_, _held(*rest))
-                case b"expired":
-                    held = _held(*rest)
-                    await self._ask(*[self._at(scripts.LAPSE, s, held.id) for s in held.slots])
-                    await self._ask(Command("ZREM", _SESSIONS, [id_]))
-                case _:
-                    await self._ask(Command("ZREM", _SESSIONS, [id_]))
+        if owed := self._ended.get(session_id):
+            await self._sessions.end(session_id, *owed)
+            self._ended.pop(session_id, None)
 
     # Asking.
 
@@ -611,13 +540,3 @@ def _error(replies: Sequence[Reply]) -> LedgerUnavailable | None:
 def _slot(key: str) -> Slot:
     start, end, name = key.removeprefix(_ACCOUNTS).split(":", 2)
     return int(end), int(start), name
-
-
-def _session(session_id: str) -> str:
-    return f"{_PREFIX}session:{session_id}"
-
-
-def _held(id_: bytes, held: bytes, ended: bytes = b"0:0") -> _Held:
-    stored, files = ended.split(b":")
-    slots = [(end, start, key) for end, start, key, _ in json.loads(held)]
-    return _Held(id_.decode(), slots, int(stored), int(files))

@@ -34,11 +34,17 @@ _UNITS = {"bytes": "content-bytes", "files": "files", "uploads": "concurrent-req
 
 
 def told(exceeded: QuotaExceeded, zone: tzinfo = UTC) -> str:
-    """Why a file does not fit, and when it will: one or two sentences for whoever uploads."""
+    """Why a file does not fit, and when it will: sentences for whoever uploads."""
+    quota = exceeded.claim.quota
+    whose = "your" if quota.scope in ROLES or quota.scope == "user" else "the"
+    at_once = quota.unit == "uploads"
+    why = _told_at_once(quota, exceeded.used) if at_once else _told_used(exceeded, zone)
+    return f"This file does not fit into {whose} upload quota: {why}"
+
+
+def _told_used(exceeded: QuotaExceeded, zone: tzinfo) -> str:
     claim = exceeded.claim
     quota = claim.quota
-    if quota.unit == "uploads":
-        return _told_at_once(quota, exceeded.used)
     used, whose = _ROLE if quota.scope in ROLES else _WHOSE[quota.scope]
     period = f" for {_PERIODS[quota.period]}" if claim.window.ends else ""
     sentence = (

@@ -67,7 +67,9 @@ def claim_of(quota: str, zone: str = "UTC") -> Claim:
     ],
 )  # fmt: skip
 def test_people(quota: str, used: int, zone: str, sentence: str) -> None:
-    assert told(QuotaExceeded(claim_of(quota, zone), used), parse_zone(zone)) == sentence
+    whose = "your" if quota.startswith(("user", "guest")) else "the"
+    expected = f"This file does not fit into {whose} upload quota: {sentence}"
+    assert told(QuotaExceeded(claim_of(quota, zone), used), parse_zone(zone)) == expected
 
 
 def test_programs() -> None:
