@@ -1,6 +1,6 @@
 """The account of one request: filled on its way, closed exactly once at the edge."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from types import MappingProxyType
@@ -68,6 +68,7 @@ class Account:
         "detail",
         "endpoint",
         "files",
+        "headers",
         "machine",
         "outcome",
         "reason",
@@ -90,6 +91,8 @@ class Account:
         """What the log says of a program that has a credential of the gateway's own."""
         self.bytes_received = 0
         self.files: list[FileAccount] = []
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
+        """What the answer says of quotas."""
         self.websocket: WebSocketAccount | None = None
         self.detail: str | None = None
         """For the log only: what a library or Mattermost said; never shown to a client."""

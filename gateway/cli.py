@@ -1,4 +1,4 @@
-"""The command line: ``mattermost-upload-gateway serve | check-config | check | keys | demo``."""
+"""The command line: ``mattermost-upload-gateway serve | check-config | check | keys | …``."""
 
 import argparse
 import asyncio
@@ -16,6 +16,7 @@ from gateway.ledger.quotas import LedgerUnavailable
 from gateway.places import Place
 from gateway.policy.circumstances import Circumstances, IdentityKind, Role
 from gateway.policy_file.description import described
+from gateway.quota_command import add_quota_command
 from gateway.serving import CannotStart, run
 from gateway.settings import PREFIX, AllSettings, SettingsError, shown_value
 
@@ -57,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         "--serve", action="store_true", help="keep everything running and print commands to try"
     )
     demo.set_defaults(command=_demo)
+    add_quota_command(commands, checked_settings)
     return parser
 
 

@@ -23,8 +23,9 @@ from gateway.endpoints import ENDPOINTS, FILES, UNLISTED
 from gateway.identity.places import Places
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
+from gateway.ledger.engines import ledger_from
+from gateway.ledger.language import parse_zone
 from gateway.ledger.quotas import Quota
-from gateway.ledger.sqlite import SQLiteLedger
 from gateway.logs import Log
 from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
@@ -82,7 +83,12 @@ class Parts:
             connect_timeout=settings.connect_timeout,
             timeout=settings.upstream_timeout,
         )
-        self.ledger = SQLiteLedger(settings.ledger_path, lease=settings.ledger_lease)
+        self.ledger = ledger_from(
+            settings.ledger_url,
+            lease=settings.ledger_lease,
+            timeout=settings.ledger_timeout,
+            ca_file=settings.ledger_ca_file,
+        )
         self._scanner_problem = ""
         checks = {
             "mattermost": self.mattermost.ping,
@@ -193,13 +199,23 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     examiner = Examiner(spools=spools, scanner=parts.scanner, count_scan=metrics.scan)
     parts.policy.count_with(metrics.policy)
 
+    def booking(quotas: Sequence[Quota]) -> Booking:
+        return Booking(
+            quotas,
+            parts.ledger,
+            zone=parse_zone(settings.quota_timezone),
+            allow_on_error=settings.ledger_on_error == "allow",
+            count_claim=metrics.quota_claim,
+            count_trouble=metrics.ledger_trouble,
+        )
+
     def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
         return Delivery(
             endpoint=endpoint,
             mattermost=mattermost,
             rulings=rulings,
             reception=Reception(detector=detector, examiner=examiner, spools=spools),
-            booking=Booking(quotas, parts.ledger),
+            booking=booking(quotas),
             count_exchange=metrics.exchange,
         )
 
@@ -236,7 +252,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         remote=remote,
         detector=detector,
         rulings=rulings,
-        booking=Booking(parts.quotas, parts.ledger),
+        booking=booking(parts.quotas),
         records=records,
         keeping=keeping,
         spools=spools,
@@ -256,9 +272,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         websockets=WebSockets(mattermost, accountant),
         forms=forms,
         machines=MachineRequests(callers, passthrough, progress, subpath=settings.subpath),
-        offers=Offers(
-            callers=callers, rulings=rulings, booking=Booking(parts.quotas, parts.ledger)
-        ),
+        offers=Offers(callers=callers, rulings=rulings, booking=booking(parts.quotas)),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,

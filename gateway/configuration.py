@@ -3,11 +3,13 @@
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
 from gateway.endpoints import ATTACHMENTS, RULED, RULES, Rule
-from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.ledger.language import parse_quotas, parse_zone
+from gateway.ledger.quotas import Quota
 from gateway.machines.issuers import parse_issuers
 from gateway.machines.key_file import parse_keys
 from gateway.machines.watched import FileProblem, read_file
@@ -29,7 +31,13 @@ from gateway.settings import (
 
 T = TypeVar("T")
 
-_RULES = (*map(types_setting, RULES), "denied_types", "denied_extensions", "quotas")
+_RULES = (
+    *map(types_setting, RULES),
+    "denied_types",
+    "denied_extensions",
+    "quotas",
+    "quota_timezone",
+)
 
 
 def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, ...]]:
@@ -60,6 +68,8 @@ def rules_from(settings: Settings) -> tuple[Mapping[Rule, Policy], tuple[Quota, 
     }
     no_quotas: tuple[Quota, ...] = ()
     quotas = read("quotas", parse_quotas, no_quotas)
+    utc: tzinfo = UTC
+    read("quota_timezone", parse_zone, utc)
     if problems:
         raise SettingsError(problems)
     return policies, quotas

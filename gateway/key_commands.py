@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gateway.ledger.language import format_limit, shown_limit
 from gateway.machines.key_file import KeyFileError, add_key, parse_keys, remove_key
 from gateway.machines.keys import ApiKey, digest, new_key
 from gateway.machines.watched import FileProblem, read_file
@@ -148,7 +149,7 @@ def _described(key: ApiKey, now: datetime) -> dict[str, object]:
         "channels": sorted(limits.channels),
         "max_size": limits.max_file_size if limits.has_max_file_size else None,
         "addresses": [str(network) for network in limits.networks],
-        "quota": limits.quota.limit if limits.quota else None,
+        "quota": format_limit(limits.quota) if limits.quota else None,
         "allow": sorted(limits.permissions),
     }
 
@@ -159,6 +160,6 @@ def _limits(key: ApiKey) -> str:
     if limits.has_max_file_size:
         said.append(format_size(limits.max_file_size))
     if limits.quota is not None:
-        said.append(f"{format_size(limits.quota.limit)} a day")
+        said.append(shown_limit(limits.quota))
     said += [f"from {network}" for network in limits.networks]
     return ", ".join(said)

@@ -262,14 +262,13 @@ def archive_unsafe(name: str, problem: str) -> Refusal:
     )
 
 
-def quota_exceeded(used: int, limit: int, period: str, resets_at: str, retry_after: int) -> Refusal:
-    """``period`` completes "for …" (``today``); ``resets_at`` is ``00:00 UTC``."""
+def quota_exceeded(told: str, retry_after: int | None) -> Refusal:
+    """``told`` says what is used up, and what can be done; seconds, where time helps."""
     return Refusal(
         "gateway.quota_exceeded",
         429,
         "quota_exceeded",
-        f"This file does not fit into your upload quota: you have used {format_size(used)} of "
-        f"your {format_size(limit)} for {period}. You can upload more at {resets_at}.",
+        told,
         retry_after=retry_after,
     )
 

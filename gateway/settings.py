@@ -5,6 +5,7 @@ an administrator reads.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -28,6 +29,8 @@ from gateway.units import format_size, parse_duration, parse_size
 
 PREFIX = "GATEWAY_"
 _HOUR = 3600.0
+
+_PASSWORD = re.compile(r":[^:@/]*@")
 
 Network = IPv4Network | IPv6Network
 Method = Literal["mattermost", "api-key", "oidc"]
@@ -79,9 +82,22 @@ def _path(value: object) -> object:
     return value
 
 
+_REDIS = re.compile(r"(?:redis|valkey)s?(?:\+(?:sentinel|cluster))?://[^/?#]+(?:/[^?#]*)?")
+
+
 def _ledger_url(value: str) -> str:
+    if _REDIS.fullmatch(value):
+        return value
     if not value.startswith("sqlite:///") or value == "sqlite:///":
-        raise ValueError("expected sqlite:///relative/path or sqlite:////absolute/path")
+        raise ValueError(
+            "expected sqlite:///relative/path, sqlite:////absolute/path or redis://host:6379/0"
+        )
+    return value
+
+
+def _zone(value: str) -> str:
+    if not value:  # whether it is a zone, those find out who count in it
+        raise ValueError("expected UTC or a time zone such as Europe/Berlin")
     return value
 
 
@@ -213,10 +229,32 @@ class Settings(BaseModel):
         description="`off` lets every file pass that Mattermost would take, and reports what "
         "would have been refused.",
     )
-    quotas: str = Field("", description="Quotas, for example `user 1GiB/day`; empty for none.")
+    quotas: str = Field(
+        "",
+        description="Quotas, for example `user 1GiB/day, user 4 at once`; empty for none.",
+    )
+    quota_timezone: Annotated[str, AfterValidator(_zone)] = Field(
+        "UTC",
+        description="The zone whose days, weeks and months quotas are counted in, for example "
+        "`Europe/Berlin`.",
+    )
     ledger_url: Annotated[str, AfterValidator(_ledger_url)] = Field(
         default_factory=_default_ledger_url,
-        description="Where quotas are kept: `sqlite:////absolute/path`.",
+        description="Where quotas are kept: `sqlite:////absolute/path`, or a Redis or Valkey: "
+        "`redis://host:6379/0`, `rediss://…` with TLS, `redis+sentinel://host,host/name`, "
+        "`redis+cluster://host,host`.",
+    )
+    ledger_ca_file: FilePath | None = Field(
+        None,
+        description="The certificates (PEM) that a `rediss://` ledger's own must be signed by.",
+    )
+    ledger_timeout: Duration = Field(
+        5.0, description="How long an upload waits for the ledger's answer."
+    )
+    ledger_on_error: Literal["deny", "allow"] = Field(
+        "deny",
+        description="What becomes of uploads while the ledger is unavailable: `deny` answers 503, "
+        "`allow` lets them pass uncounted.",
     )
     ledger_lease: Duration = Field(
         60.0,
@@ -334,10 +372,6 @@ class Settings(BaseModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."
     )
-
-    @property
-    def ledger_path(self) -> Path:
-        return Path(self.ledger_url.removeprefix("sqlite:///"))
 
     @property
     def upstream_origin(self) -> str:
@@ -467,7 +501,7 @@ def _shown_default(name: str, field: Any) -> str:
         return "(required)"
     if name == "ledger_url":
         return "an SQLite file in the state folder"
-    if name == "upstream_ca_file":
+    if name.endswith("_ca_file"):
         return "those that the system trusts"
     if name == "spool_dir":
         return "the system's temporary folder"
@@ -480,9 +514,11 @@ def default(name: str) -> Any:
 
 
 def shown_value(name: str, value: object) -> str:
-    """A setting's value as one would write it; a secret's is hidden."""
+    """A setting's value as one would write it, but for a password in it; a secret's is hidden."""
     if isinstance(value, SecretStr):
         return "(set)"
+    if name == "ledger_url" and isinstance(value, str):
+        return _PASSWORD.sub(":…@", value)
     if name.endswith(("max_file_size", "spool_limit", "scanner_largest")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
     if isinstance(value, float):

@@ -238,11 +238,26 @@ def test_a_password_in_the_address_is_not_shown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "path"),
-    [("sqlite:////var/lib/x.db", "/var/lib/x.db"), ("sqlite:///x.db", "x.db")],
+    "url",
+    [
+        "sqlite:////var/lib/x.db",
+        "sqlite:///x.db",
+        "redis://localhost",
+        "rediss://:secret@redis.example:6380/1",
+        "valkey://127.0.0.1:6379/0",
+        "redis+sentinel://a:26379,b:26379/main/0",
+        "rediss+cluster://a:7000,b:7000,c:7000",
+    ],
 )
-def test_where_the_ledger_is(url: str, path: str) -> None:
-    assert loaded(ledger_url=url).ledger_path == Path(path)
+def test_where_the_ledger_is(url: str) -> None:
+    assert loaded(ledger_url=url).ledger_url == url
+
+
+def test_a_password_of_the_ledger_is_not_shown() -> None:
+    shown = shown_value("ledger_url", "redis://gateway:secret@localhost:6379/0")
+    assert shown == "redis://gateway:…@localhost:6379/0"
+    (problem,) = problems(ledger_url="redis+magic://gateway:secret@localhost")
+    assert "secret" not in problem
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ Raw ASGI, since requests stream through it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from traceback import format_exception
 from typing import Any
@@ -106,7 +106,7 @@ class GatewayApp:
             refusal = await self._serve(scope, headers, origin, body, responder, account)
             if refusal is not None:
                 account.refuse(refusal)
-                await self._render(refusal, responder, origin)
+                await self._render(refusal, responder, origin, account)
         except ClientGone:
             account.abort()
         except asyncio.CancelledError:
@@ -197,7 +197,7 @@ class GatewayApp:
             answer = await self._take_file(endpoint, path, headers, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
-            await responder.answer(answer)
+            await responder.answer(_with_headers(answer, account.headers))
             return
         if endpoint is None and machine is None and WEBSOCKET in scope["extensions"]:
             account.endpoint = "websocket"
@@ -289,10 +289,14 @@ class GatewayApp:
             endpoint=endpoint,
         )
 
-    async def _render(self, refusal: Refusal, responder: Responder, origin: Origin) -> None:
+    async def _render(
+        self, refusal: Refusal, responder: Responder, origin: Origin, account: Account
+    ) -> None:
         if responder.started:
             return  # the server cuts the connection of an answer that stops half-way
-        await responder.answer(render(refusal, origin.request_id))
+        answer = render(refusal, origin.request_id)
+        answer.headers.extend(account.headers)
+        await responder.answer(answer)
 
 
 def _takes_file(endpoint: Endpoint, method: str, machine: Credential | None) -> bool:
@@ -302,6 +306,10 @@ def _takes_file(endpoint: Endpoint, method: str, machine: Credential | None) -> 
         and method == endpoint.method
         and (machine is None or endpoint.way not in FROM_SERVERS)
     )
+
+
+def _with_headers(answer: Answer, more: Sequence[tuple[bytes, bytes]]) -> Answer:
+    return answer._replace(headers=[*answer.headers, *more]) if more else answer
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

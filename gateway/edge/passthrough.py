@@ -97,7 +97,10 @@ async def pass_on(
     """Give the client Mattermost's answer. Raises Broken, TimedOut (in seconds), ClientGone."""
     account.status = response.status
     account.outcome, account.reason = judged_by_mattermost(response.status)
-    await responder.start(response.status, answer_headers(response), response.reason)
+    headers = answer_headers(response)
+    if account.headers:
+        headers = [*headers, *account.headers]
+    await responder.start(response.status, headers, response.reason)
     async for piece in response.chunks(timeout):
         await responder.body(piece, more=True)
     await responder.body(b"", more=False)

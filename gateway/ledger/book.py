@@ -1,13 +1,13 @@
 """What one process holds and owes between its transactions. Decisions only, no I/O.
 
-A ledger file keeps for each account and window the bytes that are stored, and for each process
-the bytes that it holds for running uploads. Only the process itself changes what it holds, so
-this book is the truth about it, and writing the file twice writes the same.
+A ledger file keeps for each account and window what is stored, and for each process what it holds
+for running uploads: bytes, files or uploads, as the key says. Only the process itself changes
+what it holds, so this book is the truth about it, and writing the file twice writes the same.
 """
 
 from collections.abc import Callable, Sequence
 
-from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage
+from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage, charge
 
 Slot = tuple[int, int, str]
 """An account in a window: end and start of the window, and the key."""
@@ -25,7 +25,7 @@ class Book:
         self._held: dict[Slot, int] = {}
         self._owed: dict[Slot, int] = {}
         self._changed: set[Slot] = set()
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, tuple[int, int]] = {}
 
     @property
     def changed(self) -> bool:
@@ -34,8 +34,8 @@ class Book:
 
     @property
     def owing(self) -> bool:
-        """Whether there are stored bytes that the file has not been told of."""
-        return bool(self._owed) or any(self._ended.values())
+        """Whether something was stored that the file has not been told of."""
+        return bool(self._owed) or any(stored or files for stored, files in self._ended.values())
 
     def usage(self, slot: Slot, others: Usage) -> Usage:
         """``others``, which is what the file says without this process, and this book."""
@@ -51,32 +51,37 @@ class Book:
         Of several quotas that are used up, the one that lasts longest is told.
         """
         exceeded: QuotaExceeded | None = None
+        all_taken = []
         for claim in claims:
             slot = slot_of(claim)
             usage = self.usage(slot, others(slot))
             taken = usage.used + usage.reserved
+            all_taken.append(taken + claim.amount)
             if taken + claim.amount > claim.limit and (
                 exceeded is None or exceeded.claim.window.end < claim.window.end
             ):
                 exceeded = QuotaExceeded(claim, taken)
         if exceeded is not None:
             return exceeded
-        reservation = Reservation(tuple(claims))
+        reservation = Reservation(tuple(claims), tuple(all_taken))
         self._open.add(reservation)
         for claim in claims:
             self._hold(slot_of(claim), claim.amount)
         return reservation
 
-    def settle(self, reservation: Reservation, stored: int) -> bool:
-        """Owe ``stored`` bytes in place of what was held; False if that was done before."""
+    def settle(self, reservation: Reservation, stored: int, files: int) -> bool:
+        """Owe ``stored`` bytes in ``files`` files in place of what was held.
+
+        False if that was done before.
+        """
         if reservation not in self._open:
             return False
         self._open.remove(reservation)
         for claim in reservation.claims:
             slot = slot_of(claim)
             self._hold(slot, -claim.amount)
-            if stored:
-                self._owed[slot] = self._owed.get(slot, 0) + stored
+            if amount := charge(claim.key, stored, files):
+                self._owed[slot] = self._owed.get(slot, 0) + amount
         return True
 
     def _hold(self, slot: Slot, amount: int) -> None:
@@ -108,9 +113,9 @@ class Book:
     def holds(self, reservation: Reservation) -> bool:
         return reservation in self._open
 
-    def end_session(self, session_id: str, stored: int) -> None:
-        """Owe ``stored`` bytes in place of what the session holds, unless it ended before."""
-        self._ended.setdefault(session_id, stored)
+    def end_session(self, session_id: str, stored: int, files: int) -> None:
+        """Owe them in place of what the session holds, unless it ended before."""
+        self._ended.setdefault(session_id, (stored, files))
 
     def release_all(self) -> None:
         """Nothing is held any more; to settle now does nothing."""
@@ -123,12 +128,12 @@ class Book:
         self._changed.update(self._held)
 
     def owed(self) -> list[tuple[Slot, int]]:
-        """Bytes to add to what is stored."""
+        """Amounts to add to what is stored."""
         return list(self._owed.items())
 
-    def ended(self) -> list[tuple[str, int]]:
-        """Sessions to end, and the bytes that each one stored."""
-        return list(self._ended.items())
+    def ended(self) -> list[tuple[str, int, int]]:
+        """Sessions to end, and the bytes and files that each one stored."""
+        return [(session_id, *amounts) for session_id, amounts in self._ended.items()]
 
     def held(self) -> list[tuple[Slot, int]]:
         """What the file must say that this process holds, where it may say otherwise."""

@@ -64,6 +64,16 @@ _ADD_USED = """
 INSERT INTO used VALUES (?, ?, ?, ?)
 ON CONFLICT (ends, starts, key) DO UPDATE SET bytes = bytes + excluded.bytes
 """
+_SET_USED = """
+INSERT INTO used VALUES (?, ?, ?, ?)
+ON CONFLICT (ends, starts, key) DO UPDATE SET bytes = excluded.bytes
+"""
+_ENTRIES = """
+SELECT ends, starts, key, sum(used), sum(held) FROM (
+    SELECT ends, starts, key, bytes AS used, 0 AS held FROM used
+    UNION ALL SELECT ends, starts, key, 0, bytes FROM held
+) WHERE ends > ? GROUP BY ends, starts, key
+"""
 _SET_HELD = """
 INSERT INTO held VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (ends, starts, key, owner) DO UPDATE SET bytes = excluded.bytes
@@ -196,6 +206,14 @@ class Transaction:
     def add_used(self, amounts: Sequence[tuple[Slot, int]]) -> None:
         if amounts:
             self._connection.executemany(_ADD_USED, [(*slot, amount) for slot, amount in amounts])
+
+    def set_used(self, slot: Slot, amount: int) -> None:
+        self._connection.execute(_SET_USED, (*slot, amount))
+
+    def entries(self, now: float) -> list[tuple[Slot, Usage]]:
+        """All accounts in windows that have not ended."""
+        rows = self._connection.execute(_ENTRIES, (now,)).fetchall()
+        return [((end, start, key), Usage(used, held)) for end, start, key, used, held in rows]
 
     def set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
         if some := [(*slot, owner, amount) for slot, amount in amounts if amount]:

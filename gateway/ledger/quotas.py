@@ -4,69 +4,114 @@ Every engine of the ledger speaks in these values: it is asked for claims, grant
 or raises :class:`QuotaExceeded`, and raises :class:`LedgerUnavailable` when it cannot tell.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from datetime import UTC, tzinfo
+from typing import Literal, NamedTuple, get_args
 
-from gateway.units import parse_size
+from gateway.ledger.windows import FOREVER, Period, Window, window
 
-Scope = Literal["user"]
-Period = Literal["day"]
+Scope = Literal[
+    "user", "guest", "bot", "team_admin", "system_admin", "key", "channel", "team", "everyone"
+]
+SCOPES: tuple[str, ...] = get_args(Scope)
+ROLES = frozenset({"guest", "bot", "team_admin", "system_admin"})
+"""Scopes that are roles: each user who has the role has an account of its own."""
+Unit = Literal["bytes", "files", "uploads"]
+"""``uploads`` are those that run at the same time."""
 
-_DAY = 86_400
-# Sums of claims stay far below the 64-bit integers that the engines count in.
-_LARGEST_LIMIT = 2**60
-_ITEM = re.compile(r"(?P<scope>\S+)\s+(?P<limit>[^/]+)/\s*(?P<period>\S+)")
-_UNDERSTOOD = "a quota reads like “user 1GiB/day”"
+# Sums of claims stay far below the 64-bit integers that the engines count in, and below the
+# 2**53 up to which a script of Redis counts exactly.
+LARGEST_LIMIT = 2**52
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """At most ``limit`` bytes for each ``scope`` in each ``period``, aligned to UTC."""
+    """At most ``limit`` of a unit for each ``scope`` in each ``period``."""
 
     scope: Scope
     limit: int
     period: Period
+    unit: Unit = "bytes"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.limit <= _LARGEST_LIMIT:
-            raise ValueError("a quota's limit is at least one byte and at most 1048576TiB")
+        if not 1 <= self.limit <= LARGEST_LIMIT:
+            raise ValueError(f"a quota's limit is at least 1 and at most {_MOST[self.unit]}")
+        if self.unit == "uploads" and self.period != "total":
+            raise ValueError("uploads at once are counted at any time, not in a period")
+
+    @property
+    def name(self) -> str:
+        """Such as ``user-bytes-day``; no two quotas have the same."""
+        if self.unit == "uploads":
+            return f"{self.scope}-at-once"
+        return f"{self.scope}-{self.unit}-{self.period}"
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The time in which a quota counts, from ``start`` up to but not including ``end``.
+_MOST = {"bytes": "4096TiB", "files": f"{LARGEST_LIMIT}", "uploads": f"{LARGEST_LIMIT}"}
 
-    Both are seconds since the epoch.
-    """
 
-    start: int
-    end: int
+class Uploader(NamedTuple):
+    """Who uploads, and where to; None, or no role, where that is not known or not so."""
 
-    def __post_init__(self) -> None:
-        if self.start >= self.end:
-            raise ValueError(f"a window ends after it starts, not {self.start}..{self.end}")
+    user_id: str | None
+    roles: frozenset[str] = frozenset()
+    key: str | None = None
+    """The label of the API key, or of the token's issuer and rule."""
+    channel_id: str | None = None
+    team_id: str | None = None
+
+    def account(self, scope: Scope) -> str | None:
+        """Whose account ``scope`` charges, such as ``user:<id>``; None if it does not apply."""
+        match scope:
+            case "user":
+                name = self.user_id
+            case "key":
+                name = self.key
+            case "channel":
+                name = self.channel_id
+            case "team":
+                name = self.team_id
+            case "everyone":
+                return "everyone"
+            case role:
+                name = self.user_id if role in self.roles else None
+        return f"{scope}:{name}" if name else None
+
+
+class Amount(NamedTuple):
+    """What is wanted, or was stored."""
+
+    bytes: int
+    files: int = 1
+
+    def of(self, unit: Unit) -> int:
+        """``uploads`` are none once they are stored."""
+        match unit:
+            case "bytes":
+                return self.bytes
+            case "files":
+                return self.files
+            case "uploads":
+                return 0
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """``amount`` bytes wanted from what ``quota`` gives to ``key`` in ``window``."""
+    """``amount`` wanted from what ``quota`` gives to ``key`` in ``window``."""
 
     key: str
-    """Whose account is charged, such as ``user:<id>``."""
+    """What is charged: an account and a unit, as ``key_of`` writes them."""
     window: Window
     amount: int
     quota: Quota
 
     def __post_init__(self) -> None:
         if self.amount < 0:
-            raise ValueError(f"nobody can claim {self.amount} bytes")
+            raise ValueError(f"nobody can claim {self.amount} {self.quota.unit}")
 
     @property
     def limit(self) -> int:
-        """Bytes."""
         return self.quota.limit
 
 
@@ -75,26 +120,28 @@ class Reservation:
     """Claims that were granted together. Two reservations are never equal."""
 
     claims: tuple[Claim, ...]
+    taken: tuple[int, ...] = ()
+    """What of each claim's limit was used or reserved when it was granted, with this."""
 
 
 class Usage(NamedTuple):
-    """Bytes of one account in one window: ``used`` are stored, ``reserved`` are on their way."""
+    """Of one account in one window: ``used`` is stored, ``reserved`` on its way."""
 
     used: int
     reserved: int
 
 
 class QuotaExceeded(Exception):
-    """``claim`` does not fit; ``used`` counts stored and reserved bytes."""
+    """``claim`` does not fit; ``used`` counts what is stored and reserved."""
 
     def __init__(self, claim: Claim, used: int) -> None:
-        super().__init__(f"{claim.key} has used {used} of {claim.limit} bytes")
+        super().__init__(f"{claim.key} has used {used} of {claim.limit} {claim.quota.unit}")
         self.claim = claim
         self.used = used
 
     @property
     def remaining(self) -> int:
-        """Bytes that would still fit."""
+        """What would still fit."""
         return max(0, self.claim.limit - self.used)
 
 
@@ -102,50 +149,62 @@ class LedgerUnavailable(Exception):
     """The ledger cannot be read or written at the moment; the text is for the log."""
 
 
-def parse_quotas(text: str) -> tuple[Quota, ...]:
-    """The quotas in ``user 1GiB/day``, comma separated; none in an empty text.
+def strictest(quotas: Iterable[Quota]) -> tuple[Quota, ...]:
+    """``quotas``, but of those for the same only the one that allows least."""
+    found: dict[str, Quota] = {}
+    for quota in quotas:
+        other = found.setdefault(quota.name, quota)
+        if quota.limit < other.limit:
+            found[quota.name] = quota
+    return tuple(found.values())
 
-    Raises ValueError with a sentence for the administrator.
+
+def key_of(account: str, unit: Unit) -> str:
+    """``user:ada`` for bytes, ``files#user:ada`` for files."""
+    return account if unit == "bytes" else f"{unit}#{account}"
+
+
+def account_of(key: str) -> tuple[str, Unit]:
+    """What ``key_of`` was made of."""
+    unit, _, account = key.partition("#")
+    match unit:
+        case "files" | "uploads":
+            return account, unit
+        case _:
+            return key, "bytes"
+
+
+def charge(key: str, stored: int, files: int) -> int:
+    """What is booked to ``key`` when ``stored`` bytes were stored in ``files`` files."""
+    return Amount(stored, files).of(account_of(key)[1])
+
+
+def files_of(stored: int, files: int | None = None) -> int:
+    """Those in which ``stored`` bytes are: one, unless it is said or there are no bytes.
+
+    Raises ValueError for less than nothing.
     """
-    quotas: list[Quota] = []
-    for item in filter(None, map(str.strip, text.split(","))):
-        quota = _parse_quota(item)
-        if any((quota.scope, quota.period) == (q.scope, q.period) for q in quotas):
-            raise ValueError(
-                f"{item!r} is a second quota per {quota.scope} and {quota.period}; "
-                "keep the one that is meant"
+    if stored < 0:
+        raise ValueError(f"nobody can store {stored} bytes")
+    return min(stored, 1) if files is None else files
+
+
+def claims(
+    quotas: Sequence[Quota], uploader: Uploader, amount: Amount, now: float, zone: tzinfo = UTC
+) -> tuple[Claim, ...]:
+    """What an upload of ``amount`` at ``now`` takes from those of ``quotas`` that it meets."""
+    found = []
+    for quota in quotas:
+        account = uploader.account(quota.scope)
+        if account is None:
+            continue
+        unit = quota.unit
+        if unit == "uploads":
+            found.append(Claim(key_of(account, unit), FOREVER, 1, quota))
+        else:
+            found.append(
+                Claim(
+                    key_of(account, unit), window(quota.period, now, zone), amount.of(unit), quota
+                )
             )
-        quotas.append(quota)
-    return tuple(quotas)
-
-
-def _parse_quota(item: str) -> Quota:
-    match = _ITEM.fullmatch(item)
-    if match is None:
-        raise ValueError(f"{item!r} is not a quota: {_UNDERSTOOD}")
-    if match["scope"] != "user":
-        raise ValueError(f"{item!r} is for {match['scope']!r}, but quotas are for “user” only")
-    if match["period"] != "day":
-        raise ValueError(f"{item!r} is per {match['period']!r}, but quotas are per “day” only")
-    try:
-        return Quota("user", parse_size(match["limit"].strip()), "day")
-    except ValueError as error:
-        raise ValueError(f"{item!r} is not a quota: {error}") from None
-
-
-def window(period: Period, now: float) -> Window:
-    """The window of ``period`` that contains ``now`` (seconds since the epoch)."""
-    match period:
-        case "day":
-            return _day(int(now // _DAY))
-
-
-@lru_cache(maxsize=8)
-def _day(number: int) -> Window:
-    return Window(number * _DAY, (number + 1) * _DAY)
-
-
-def claims(quotas: Sequence[Quota], *, user_id: str, amount: int, now: float) -> tuple[Claim, ...]:
-    """What an upload of ``amount`` bytes at ``now`` takes from each of ``quotas``."""
-    key = f"user:{user_id}"
-    return tuple([Claim(key, window(q.period, now), amount, q) for q in quotas])
+    return tuple(found)

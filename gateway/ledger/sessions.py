@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 
 from gateway.ledger.book import Slot
+from gateway.ledger.quotas import charge
 
 SESSIONS = 0
 """The owner of what sessions hold; it has no lease."""
@@ -23,11 +24,12 @@ CREATE TABLE sessions (
     note TEXT, -- NULL once expired
     due INTEGER NOT NULL, -- bytes to be booked when it expires
     ends INTEGER NOT NULL, -- of its last window
-    held TEXT NOT NULL -- [[end, start, key, bytes], ...] in JSON
+    held TEXT NOT NULL -- [[end, start, key, amount], ...] in JSON
 ) WITHOUT ROWID;
 """
 
 _EXPIRED_AT_ONCE = 1000
+_MONTH = 31 * 86_400
 _ADD_HELD = """
 INSERT INTO held VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (ends, starts, key, owner) DO UPDATE SET bytes = bytes + excluded.bytes
@@ -59,7 +61,9 @@ class SessionRows:
     ) -> None:
         """A new session that holds ``amounts``, for ``ttl`` seconds unless it is kept."""
         self.end(session_id)  # none has this id, but for an accident
-        ends = max((slot[0] for slot, _ in amounts), default=0)
+        # What a quota without an end would keep for ever is kept for a month.
+        later = int(now + ttl) + _MONTH
+        ends = max((min(slot[0], later) for slot, _ in amounts), default=0)
         held = json.dumps([(*slot, amount) for slot, amount in amounts])
         self._connection.execute(
             "INSERT INTO sessions VALUES (?, ?, ?, ?, 0, ?, ?)",
@@ -104,7 +108,7 @@ class SessionRows:
     def expire(self, now: float) -> list[tuple[Slot, int]]:
         """End those whose time is over, some at once, and release what they held.
 
-        Returns the bytes to be booked.
+        Returns the amounts to be booked.
         """
         execute = self._connection.execute
         # A clock that was put back must not make the time of a session longer.
@@ -117,7 +121,7 @@ class SessionRows:
         booked = []
         for session_id, held, due in rows:
             if due:
-                booked += [(slot, due) for slot in self.end(session_id)]
+                booked += charges(self.end(session_id), due, 1)
             else:
                 execute("UPDATE sessions SET note = NULL WHERE id = ?", (session_id,))
                 self._release(_amounts(held))
@@ -134,6 +138,12 @@ class SessionRows:
     def _release(self, amounts: Sequence[tuple[Slot, int]]) -> None:
         self._hold([(slot, -amount) for slot, amount in amounts])
         self._connection.executemany(_DROP_EMPTY, [(*slot, SESSIONS) for slot, _ in amounts])
+
+
+def charges(slots: Sequence[Slot], stored: int, files: int) -> list[tuple[Slot, int]]:
+    """What is booked to each of ``slots``, where that is anything."""
+    amounts = [(slot, charge(slot[2], stored, files)) for slot in slots]
+    return [(slot, amount) for slot, amount in amounts if amount]
 
 
 def _amounts(held: str) -> list[tuple[Slot, int]]:

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.ledger.book import Book, Slot, slot_of
+from gateway.ledger.engine import Entry
 from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
 from gateway.ledger.quotas import (
     Claim,
@@ -35,8 +36,10 @@ from gateway.ledger.quotas import (
     QuotaExceeded,
     Reservation,
     Usage,
-    Window,
+    files_of,
 )
+from gateway.ledger.sessions import charges
+from gateway.ledger.windows import Window
 
 _PAUSE_WHEN_BUSY = (0.001, 0.005)
 _LOG_LOOKED_AT_EVERY = 0.5
@@ -65,7 +68,7 @@ class _HandedOver(NamedTuple):
 
 
 class SQLiteLedger:
-    """Counts what is stored and reserved. Durations are seconds, amounts are bytes."""
+    """Counts what is stored and reserved. Durations are seconds."""
 
     def __init__(
         self,
@@ -150,26 +153,37 @@ class SQLiteLedger:
             if not answer.cancelled() and answer.exception() is None:
                 granted = answer.result()
                 if isinstance(granted, Reservation):
-                    self._settle(granted, 0)
+                    self._settle(granted, 0, 0)
             raise
         if isinstance(outcome, QuotaExceeded):
             raise outcome
         return outcome
 
-    async def settle(self, reservation: Reservation, stored: int) -> None:
+    async def settle(self, reservation: Reservation, stored: int, files: int | None = None) -> None:
         """Book ``stored`` bytes in place of those reserved. A second time does nothing.
+
+        They are in ``files`` files; in one, unless there are none.
 
         Raises LedgerUnavailable if that could not be written yet. It is then still owed, as it is
         when the caller is cancelled, and written as soon as the ledger works again.
         """
-        if stored < 0:
-            raise ValueError(f"nobody can store {stored} bytes")
-        if self._settle(reservation, stored):
+        if self._settle(reservation, stored, files_of(stored, files)):
             await self._submit(_nothing)
 
     async def usage(self, key: str, window: Window) -> Usage:
         """What is charged to ``key`` in ``window``. Raises LedgerUnavailable."""
         return await self._submit(partial(self._usage, (window.end, window.start, key)))
+
+    async def entries(self) -> list[Entry]:
+        """All that was stored or is reserved in windows that have not ended."""
+        await self.check()  # which releases what nobody holds any more
+        found = await self._submit(lambda t: t.entries(self._clock()))
+        return [Entry(key, Window(start, end), usage) for (end, start, key), usage in found]
+
+    async def correct(self, key: str, window: Window, used: int) -> None:
+        """What is stored by ``key`` in ``window`` counts as ``used`` from now on."""
+        slot = (window.end, window.start, key)
+        await self._submit(lambda t: t.set_used(slot, used))
 
     async def open_session(
         self, session_id: str, reservation: Reservation, *, note: str, ttl: float
@@ -210,14 +224,13 @@ class SQLiteLedger:
 
         Nothing if it was ended before, by whomever. Raises LedgerUnavailable as ``settle`` does.
         """
-        if stored < 0:
-            raise ValueError(f"nobody can store {stored} bytes")
+        files = files_of(stored)
         answer = self._submit(_nothing)
-        self._book.end_session(session_id, stored)
+        self._book.end_session(session_id, stored, files)
         await answer
 
-    def _settle(self, reservation: Reservation, stored: int) -> bool:
-        settled = self._book.settle(reservation, stored)
+    def _settle(self, reservation: Reservation, stored: int, files: int) -> bool:
+        settled = self._book.settle(reservation, stored, files)
         if settled:
             self._schedule()
         return settled
@@ -292,9 +305,9 @@ class SQLiteLedger:
             with self._file.transaction() as transaction:
                 if not transaction.leases_are_fine(self._owner, self._clock()):
                     self._renew(transaction)
-                for session_id, stored in self._book.ended():
+                for session_id, stored, files in self._book.ended():
                     slots = transaction.sessions.end(session_id)
-                    transaction.add_used([(slot, stored) for slot in slots if stored])
+                    transaction.add_used(charges(slots, stored, files))
                 for ask in asks:
                     outcomes.append(ask.work(transaction))  # noqa: PERF401 - kept if one fails
                 transaction.add_used(self._book.owed())
@@ -302,7 +315,7 @@ class SQLiteLedger:
         except BaseException:
             for outcome in outcomes:
                 if isinstance(outcome, Reservation):
-                    self._book.settle(outcome, 0)
+                    self._book.settle(outcome, 0, 0)
                 elif isinstance(outcome, _HandedOver):
                     self._book.take_back(outcome.reservation)
             raise

@@ -8,7 +8,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import TypeVar
 
 from gateway.endpoints import ENDPOINTS, FROM_SERVERS, RULED, UNLISTED
-from gateway.ledger.quotas import Quota, parse_quotas
+from gateway.ledger import language
+from gateway.ledger.quotas import Quota
 from gateway.policy.rules import Agreement, Policy
 from gateway.policy.ruleset import NO_LIMIT
 from gateway.policy.selectors import EVERYTHING, NOTHING, TypeSelector
@@ -172,9 +173,8 @@ def parse_network(text: str) -> Network:
 
 
 def parse_quota(text: str) -> Quota | None:
-    """``1GiB/day``."""
-    (quota,) = parse_quotas(f"user {text}")
-    return quota
+    """``1GiB/day``, ``200 files/hour``, ``4 at once``."""
+    return language.parse_quota(f"key {text}")
 
 
 def _endpoint(text: str) -> str:

@@ -132,6 +132,18 @@ POLICY_STALE = Family(
     "gauge",
     "Processes in which older rules are in force, since the policy file is wrong.",
 )
+QUOTA_CLAIMS = Family(
+    f"{PREFIX}quota_claims",
+    "counter",
+    "What uploads wanted of quotas, by the quotas' scope and unit: granted or exceeded.",
+    ("scope", "unit", "result"),
+)
+LEDGER_TROUBLE = Family(
+    f"{PREFIX}ledger_trouble",
+    "counter",
+    "Times that the ledger was unavailable: an upload was denied or allowed, or a booking is owed.",
+    ("operation", "result"),
+)
 
 ALL = (
     REQUESTS,
@@ -151,4 +163,6 @@ ALL = (
     PLACE_LOOKUPS,
     SCANS,
     SCAN_SECONDS,
+    QUOTA_CLAIMS,
+    LEDGER_TROUBLE,
 )

@@ -63,6 +63,8 @@ class Metrics:
         self._places = Counter(cells, families.PLACE_LOOKUPS)
         self._scans = Counter(cells, families.SCANS)
         self._scan_seconds = Histogram(cells, families.SCAN_SECONDS)
+        self._quota_claims = Counter(cells, families.QUOTA_CLAIMS)
+        self._ledger_trouble = Counter(cells, families.LEDGER_TROUBLE)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
@@ -153,3 +155,9 @@ class Metrics:
         """Count one file that was to be scanned."""
         self._scans.add((result,))
         self._scan_seconds.observe((result,), seconds)
+
+    def quota_claim(self, scope: str, unit: str, result: str) -> None:
+        self._quota_claims.add((scope, unit, result))
+
+    def ledger_trouble(self, operation: str, result: str) -> None:
+        self._ledger_trouble.add((operation, result))

@@ -1,40 +1,33 @@
-"""What a user takes from their quotas: reserved, and settled when it is known what was stored."""
+"""What uploads take from quotas: reserved, and settled when it is known what was stored."""
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, tzinfo
 from math import ceil
-from typing import NamedTuple
 
 from gateway.accounting import Account
+from gateway.ledger.engine import Ledger
 from gateway.ledger.quotas import (
+    Amount,
     Claim,
     LedgerUnavailable,
     Quota,
     QuotaExceeded,
     Reservation,
+    Uploader,
+    Usage,
     claims,
-    window,
+    strictest,
 )
-from gateway.ledger.sqlite import SQLiteLedger
-from gateway.machines.admission import Machine
+from gateway.ledger.telling import limit_fields, told
+from gateway.policy.circumstances import roles_of
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
-from gateway.upload.request import Sender
+from gateway.upload.request import FileTarget, RowTarget, Sender
 
 _RETRY_LEDGER_AFTER = 5
-
-
-class Left(NamedTuple):
-    """What somebody has used of a quota."""
-
-    of: str
-    """Whose quota it is: ``user``, or ``credential``."""
-    limit: int
-    """Bytes."""
-    used: int
-    """Bytes that are stored, or on their way."""
-    resets_at: int
-    """Seconds since the epoch."""
+_RETRY_AT_ONCE_AFTER = 5
+_UNCHECKED = [(b"upload-quota", b"unchecked")]
+"""On the answer to an upload that was let pass without the ledger."""
 
 
 class Booking:
@@ -43,69 +36,135 @@ class Booking:
     def __init__(
         self,
         quotas: Sequence[Quota],
-        ledger: SQLiteLedger,
+        ledger: Ledger,
         *,
+        zone: tzinfo = UTC,
+        allow_on_error: bool = False,
+        count_claim: Callable[[str, str, str], None] = lambda *_: None,
+        count_trouble: Callable[[str, str], None] = lambda *_: None,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self.quotas = quotas
+        """``allow_on_error``: whether files pass while the ledger is unavailable."""
+        self._quotas = quotas
         self._ledger = ledger
+        self._zone = zone
+        self._allow_on_error = allow_on_error
+        self._count_claim = count_claim
+        self._count_trouble = count_trouble
         self._now = now
 
-    def counts(self, sender: Sender) -> bool:
-        """Whether there is a quota that ``sender`` takes from."""
+    def quotas(self, sender: Sender) -> Sequence[Quota]:
+        """Those that uploads of ``sender`` may meet."""
         machine = sender.machine
-        return bool(self.quotas) or (machine is not None and machine.limits.quota is not None)
+        if machine is None or machine.limits.quota is None:
+            return self._quotas
+        return strictest([*self._quotas, machine.limits.quota])
 
-    async def reserve(self, sender: Sender, amount: int) -> Reservation:
+    async def reserve(
+        self, sender: Sender, target: FileTarget | RowTarget, amount: Amount, account: Account
+    ) -> Reservation:
         """Raises QuotaExceeded, and Refused if the ledger cannot tell."""
+        uploader = uploader_of(sender, target)
+        return await self._reserve(self.quotas(sender), uploader, amount, account)
+
+    async def reserve_for_session(
+        self, sender: Sender, target: FileTarget, amount: Amount, account: Account
+    ) -> Reservation:
+        """Without what is counted of running uploads: a session waits most of its time."""
+        lasting = [quota for quota in self.quotas(sender) if quota.unit != "uploads"]
+        return await self._reserve(lasting, uploader_of(sender, target), amount, account)
+
+    async def reserve_for_chunk(
+        self, sender: Sender, target: FileTarget, account: Account
+    ) -> Reservation:
+        """Only what is counted of running uploads. Raises as ``reserve`` does."""
+        at_once = [quota for quota in self.quotas(sender) if quota.unit == "uploads"]
+        return await self._reserve(at_once, uploader_of(sender, target), Amount(0, 0), account)
+
+    async def used(
+        self, sender: Sender, target: FileTarget | RowTarget
+    ) -> list[tuple[Claim, Usage]]:
+        """What is used of each quota that ``sender`` takes from. Raises Refused if the ledger
+        cannot tell."""
+        uploader = uploader_of(sender, target)
+        met = claims(self.quotas(sender), uploader, Amount(0, 0), self._now(), self._zone)
         try:
-            return await self._ledger.reserve(self._claims(sender, amount))
+            return [(claim, await self._ledger.usage(claim.key, claim.window)) for claim in met]
         except LedgerUnavailable as error:
             raise refused_by_ledger() from error
 
-    async def left(self, sender: Sender) -> list[Left]:
-        """Of each quota that ``sender`` takes from. Raises Refused if the ledger cannot tell."""
-        found = []
-        for number, claim in enumerate(self._claims(sender, 0)):
-            try:
-                usage = await self._ledger.usage(claim.key, claim.window)
-            except LedgerUnavailable as error:
-                raise refused_by_ledger() from error
-            of = "user" if number < len(self.quotas) else "credential"
-            found.append(Left(of, claim.limit, usage.used + usage.reserved, claim.window.end))
-        return found
-
-    def _claims(self, sender: Sender, amount: int) -> tuple[Claim, ...]:
+    async def _reserve(
+        self, quotas: Sequence[Quota], uploader: Uploader, amount: Amount, account: Account
+    ) -> Reservation:
         now = self._now()
-        wanted = claims(self.quotas, user_id=sender.user_id, amount=amount, now=now)
-        if sender.machine is not None:
-            wanted += _claims_of(sender.machine, amount, now)
-        return wanted
-
-    async def settle(self, reservation: Reservation, stored: int, account: Account) -> None:
-        """Trouble is noted in ``account`` only: the ledger books it as soon as it can."""
+        wanted = claims(quotas, uploader, amount, now, self._zone)
+        if not wanted:
+            return Reservation(())
         try:
-            await self._ledger.settle(reservation, stored)
+            reservation = await self._ledger.reserve(wanted)
+        except QuotaExceeded as exceeded:
+            quota = exceeded.claim.quota
+            self._count_claim(quota.scope, quota.unit, "exceeded")
+            account.headers = limit_fields([exceeded.claim], [exceeded.used], now)
+            raise
         except LedgerUnavailable as error:
+            return self._without_ledger(error, account)
+        for claim in wanted:
+            self._count_claim(claim.quota.scope, claim.quota.unit, "granted")
+        account.headers = limit_fields(wanted, reservation.taken, now)
+        return reservation
+
+    def _without_ledger(self, error: LedgerUnavailable, account: Account) -> Reservation:
+        if not self._allow_on_error:
+            self._count_trouble("reserve", "denied")
+            raise refused_by_ledger() from error
+        self._count_trouble("reserve", "allowed")
+        account.detail = f"allowed without the ledger: {error}"
+        account.headers = _UNCHECKED
+        return Reservation(())
+
+    async def settle(self, reservation: Reservation, stored: int | None, account: Account) -> None:
+        """``stored`` is in bytes; None if no file was stored.
+
+        Trouble is noted in ``account`` only: the ledger books it as soon as it can.
+        """
+        if not reservation.claims:
+            return
+        files = 0 if stored is None else _files(reservation)
+        try:
+            await self._ledger.settle(reservation, stored or 0, files)
+        except LedgerUnavailable as error:
+            self._count_trouble("settle", "owed")
             account.detail = f"settle: {error}"
 
     def refusal(self, exceeded: QuotaExceeded) -> Refusal:
-        end = exceeded.claim.window.end
-        return quota_exceeded(
-            used=exceeded.used,
-            limit=exceeded.claim.limit,
-            period="today",
-            resets_at=f"{datetime.fromtimestamp(end, UTC):%H:%M} UTC",
-            retry_after=max(1, ceil(end - self._now())),
-        )
+        """In words for people, with the time at which there is room again."""
+        claim = exceeded.claim
+        if claim.quota.unit == "uploads":
+            retry_after: int | None = _RETRY_AT_ONCE_AFTER
+        elif claim.window.ends:
+            retry_after = max(1, ceil(claim.window.end - self._now()))
+        else:
+            retry_after = None
+        return quota_exceeded(told(exceeded, self._zone), retry_after)
 
 
-def _claims_of(machine: Machine, amount: int, now: float) -> tuple[Claim, ...]:
-    """What a credential takes from a quota of its own."""
-    quota = machine.limits.quota
-    if quota is None:
-        return ()
-    return (Claim(machine.label, window(quota.period, now), amount, quota),)
+def _files(reservation: Reservation) -> int:
+    return max((c.amount for c in reservation.claims if c.quota.unit == "files"), default=0)
+
+
+def uploader_of(sender: Sender, target: FileTarget | RowTarget) -> Uploader:
+    """Whose quotas it is about, as far as a request tells."""
+    channel_id, team_id = "", ""
+    if isinstance(target, FileTarget):
+        channel_id = target.channel_id
+    else:
+        team_id = target.team_id
+    identity, machine = sender.identity, sender.machine
+    if identity is None:
+        return Uploader(None, channel_id=channel_id, team_id=team_id)
+    key = machine.label if machine is not None else None
+    return Uploader(identity.user_id, roles_of(identity), key, channel_id, team_id)
 
 
 def refused_by_ledger() -> Refused:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from gateway.accounting import Account, Stage
 from gateway.body.spool import Spool
-from gateway.ledger.quotas import QuotaExceeded, Reservation
+from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking
@@ -76,7 +76,8 @@ class Delivery:
             judge = Judge(decision, facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            ready, reservation = await self._reserve(caller.sender, ready, held, account)
+            sender, target = caller.sender, file.target
+            ready, reservation = await self._reserve(sender, target, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -108,7 +109,8 @@ class Delivery:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
-            ready, reservation = await self._reserve(caller.sender, ready, held, account)
+            sender = caller.sender
+            ready, reservation = await self._reserve(sender, target, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -126,7 +128,8 @@ class Delivery:
         """
         facts = Facts(form.target.name, together.size)
         ready = Ready(content, together.size)
-        ready, reservation = await self._reserve(caller.sender, ready, held, account)
+        sender, files = caller.sender, len(together.files)
+        ready, reservation = await self._reserve(sender, form.target, ready, held, account, files)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -159,7 +162,7 @@ class Delivery:
             judge = Judge(await self.decide(sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            ready, reservation = await self._reserve(sender, ready, held, account)
+            ready, reservation = await self._reserve(sender, file.target, ready, held, account)
             passage = Passage(ready.content)
             try:
                 await self._pass(passage, ready, reservation, onward, account)
@@ -207,30 +210,34 @@ class Delivery:
         reservation = None
         ready = Ready(passage.content, together.size)
         if together.files:
-            _, reservation = await self._reserve(sender, ready, held, account)
+            files = len(together.files)
+            _, reservation = await self._reserve(sender, form.target, ready, held, account, files)
         await self._pass(passage, ready, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
         sender: Sender,
+        target: FileTarget | RowTarget,
         ready: Ready,
         held: Held,
         account: Account,
+        files: int = 1,
     ) -> tuple[Ready, Reservation | None]:
-        if not self._booking.counts(sender):
+        if not self._booking.quotas(sender):
             return ready, None
         account.enter(Stage.RESERVE)
         try:
-            return ready, await self._booking.reserve(sender, ready.at_most)
+            wanted = Amount(ready.at_most, files)
+            return ready, await self._booking.reserve(sender, target, wanted, account)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
-            if ready.source is None:
+            if ready.source is None or exceeded.claim.quota.unit != "bytes":
                 raise Refused(refusal) from exceeded
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready = await self._reception.receive_rest(ready, ready.source, limit, held)
-        return await self._reserve(sender, ready, held, account)
+        return await self._reserve(sender, target, ready, held, account, files)
 
     async def _forward(
         self,
@@ -257,7 +264,7 @@ class Delivery:
             facts.size = ready.stored
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = ready.stored if transfer.may_be_stored else 0
+                stored = ready.stored if transfer.may_be_stored else None
                 await self._booking.settle(reservation, stored, account)
 
     async def _pass(
@@ -278,7 +285,7 @@ class Delivery:
         finally:
             if reservation is not None:
                 account.enter(Stage.SETTLE)
-                stored = ready.stored if passage.may_be_stored else 0
+                stored = ready.stored if passage.may_be_stored else None
                 await self._booking.settle(reservation, stored, account)
 
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from gateway.accounting import Account, Stage
 from gateway.endpoints import FILES
+from gateway.ledger.quotas import Claim, Usage
 from gateway.policy.rules import Policy
 from gateway.policy.ruleset import NO_LIMIT, Decision
 from gateway.policy.selectors import EVERYTHING, NOTHING
-from gateway.upload.booking import Booking, Left
+from gateway.upload.booking import Booking
 from gateway.upload.describe import parse_query, require_channel_id
 from gateway.upload.identify import Callers
 from gateway.upload.request import Answer, FileTarget, RowTarget, Sender, UploadRequest
@@ -23,7 +24,7 @@ class _Told(NamedTuple):
     sender: Sender
     channel_id: str | None
     decision: Decision
-    quotas: list[Left]
+    quotas: list[tuple[Claim, Usage]]
 
 
 class Offers:
@@ -48,7 +49,7 @@ class Offers:
             target = FileTarget(channel_id, "", "")
         decision = await self._rulings.decide(FILES.name, sender, target)
         account.enter(Stage.RESERVE)
-        quotas = await self._booking.left(sender)
+        quotas = await self._booking.used(sender, target)
         body = json.dumps(_document(_Told(sender, channel_id, decision, quotas)))
         return Answer(200, _HEADERS, body.encode())
 
@@ -61,7 +62,7 @@ def _document(told: _Told) -> dict[str, object]:
         "channel_id": told.channel_id,
         "max_file_size": None if policy.max_file_size == NO_LIMIT else policy.max_file_size,
         "requirements": _requirements(policy),
-        "quotas": [_quota(left) for left in told.quotas],
+        "quotas": [_quota(claim, usage) for claim, usage in told.quotas],
     }
 
 
@@ -86,13 +87,16 @@ def _sorted(extensions: frozenset[str] | None) -> list[str] | None:
     return None if extensions is None else sorted(extensions)
 
 
-def _quota(left: Left) -> dict[str, object]:
-    """Sizes are in bytes."""
-    resets_at = datetime.fromtimestamp(left.resets_at, UTC)
+def _quota(claim: Claim, usage: Usage) -> dict[str, object]:
+    """In the quota's unit; what is on its way counts as used."""
+    quota, used, end = claim.quota, sum(usage), claim.window.end
+    resets_at = datetime.fromtimestamp(end, UTC) if claim.window.ends else None
     return {
-        "of": left.of,
-        "limit": left.limit,
-        "used": left.used,
-        "remaining": max(0, left.limit - left.used),
-        "resets_at": resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "of": quota.scope,
+        "unit": quota.unit,
+        "period": quota.period,
+        "limit": quota.limit,
+        "used": used,
+        "remaining": max(0, quota.limit - used),
+        "resets_at": resets_at and resets_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }

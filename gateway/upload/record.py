@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Self
 
 from gateway.accounting import Account
+from gateway.ledger.engine import Ledger
 from gateway.ledger.quotas import LedgerUnavailable, Reservation
-from gateway.ledger.sqlite import SQLiteLedger
 from gateway.refusals import Refused, concurrent_chunks
 from gateway.upload.booking import refused_by_ledger
 from gateway.values import UploadSession
@@ -59,7 +59,7 @@ class Records:
     ``was`` is a note as it was read: what somebody else has changed since then is not replaced.
     """
 
-    def __init__(self, ledger: SQLiteLedger, *, ttl: float) -> None:
+    def __init__(self, ledger: Ledger, *, ttl: float) -> None:
         """A session expires ``ttl`` seconds after its last chunk."""
         self._ledger = ledger
         self.ttl = ttl

@@ -23,7 +23,7 @@ from gateway.body.content_type import form_boundary
 from gateway.body.spool import Spool, SpoolArea
 from gateway.endpoints import IMPORTS, SESSIONS
 from gateway.inspection.detector import HEAD_SIZE, UNKNOWN, Detector
-from gateway.ledger.quotas import QuotaExceeded, Reservation
+from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation
 from gateway.policy.judge import judge_declaration
 from gateway.policy.ruleset import Decision
 from gateway.refusals import (
@@ -121,7 +121,8 @@ class UploadSessions:
             return Reservation(())
         account.enter(Stage.RESERVE)
         try:
-            return await self._booking.reserve(caller.sender, declaration.size)
+            target, wanted = FileTarget(declaration.channel_id, "", ""), Amount(declaration.size)
+            return await self._booking.reserve_for_session(caller.sender, target, wanted, account)
         except QuotaExceeded as exceeded:
             raise Refused(self._booking.refusal(exceeded)) from exceeded
 
@@ -149,7 +150,7 @@ class UploadSessions:
         finally:
             account.enter(Stage.SETTLE)
             # Nothing is left of it if the session holds it now.
-            await self._booking.settle(reservation, 0, account)
+            await self._booking.settle(reservation, None, account)
 
     async def _open(
         self, session: UploadSession, declaration: Declaration, reservation: Reservation
@@ -189,12 +190,13 @@ class UploadSessions:
             turn = turn._replace(record=record)
         else:
             _check_verdict(here, decision, record)
-        if record.kept is not None:
-            return await self._keeping.take(turn, chunk, first, account)
-        with Held() as held:
-            ready = await self._make_ready(chunk, first, session, held)
-            await self._records.replace(session.id, record, was=note)
-            return await self._forward(turn, ready, account)
+        running = await self._reserve_running(turn, account)
+        try:
+            if record.kept is not None:
+                return await self._keeping.take(turn, chunk, first, account)
+            return await self._send(turn, chunk, first, account)
+        finally:
+            await self._booking.settle(running, None, account)
 
     async def _recorded(self, session: UploadSession, caller: Caller) -> tuple[str, SessionRecord]:
         """What is on record, as the ledger has it and as it reads. Raises Refused."""
@@ -254,6 +256,23 @@ class UploadSessions:
         if record.policy is not None and record != judged:
             raise Refused(upload_session_unverified())
         return first, judged
+
+    async def _reserve_running(self, turn: Turn, account: Account) -> Reservation:
+        """What the chunk takes from quotas of uploads that run at once. Raises Refused."""
+        caller, session = turn.caller, turn.session
+        if session.is_import:
+            return Reservation(())
+        target = FileTarget(session.channel_id, "", "")
+        try:
+            return await self._booking.reserve_for_chunk(caller.sender, target, account)
+        except QuotaExceeded as exceeded:
+            raise Refused(self._booking.refusal(exceeded)) from exceeded
+
+    async def _send(self, turn: Turn, chunk: Chunk, first: bytes, account: Account) -> Answer:
+        with Held() as held:
+            ready = await self._make_ready(chunk, first, turn.session, held)
+            await self._records.replace(turn.session.id, turn.record, was=turn.note)
+            return await self._forward(turn, ready, account)
 
     async def _make_ready(
         self, chunk: Chunk, first: bytes, session: UploadSession, held: Held

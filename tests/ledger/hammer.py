@@ -15,10 +15,10 @@ from pathlib import Path
 
 import uvloop
 
-from gateway.ledger.quotas import Claim, Quota, QuotaExceeded, Window
+from gateway.ledger.quotas import Claim, Quota, QuotaExceeded
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import FOREVER
 
-FOREVER = Window(0, 2**40)
 KEY = "user:ada"
 TASKS = 8
 

@@ -6,15 +6,22 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
-from gateway.ledger.quotas import Claim, LedgerUnavailable, Quota, window
+from gateway.ledger.engine import Ledger
+from gateway.ledger.quotas import Claim, LedgerUnavailable, Quota, Unit, key_of
+from gateway.ledger.redis_ledger import RedisLedger
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 NOON = 1_760_011_200.0
 DAY = 86_400.0
 TODAY = window("day", NOON)
 LEASE = 60.0
+
+ENGINES = ["sqlite", "redis", "cluster"]
+
+L_co = TypeVar("L_co", bound=Ledger, covariant=True)
 
 
 class Clock:
@@ -27,38 +34,77 @@ class Clock:
         return self.now
 
 
-class NewLedger(Protocol):
+class Make(Protocol[L_co]):
+    """Makes a ledger on some data, not open yet."""
+
+    def __call__(self, *, lease: float, busy_timeout: float) -> L_co:
+        raise NotImplementedError
+
+
+class NewLedger(Protocol[L_co]):
     """Opens one more ledger on the same data, as another process would.
 
     To leave one alone is to kill its process: on its own it does nothing for 20 seconds.
     """
 
-    async def __call__(self, *, lease: float = LEASE, busy_timeout: float = 5.0) -> SQLiteLedger:
+    async def __call__(self, *, lease: float = LEASE, busy_timeout: float = 5.0) -> L_co:
         raise NotImplementedError
 
 
-@asynccontextmanager
-async def opener(path: Path, clock: Clock) -> AsyncIterator[NewLedger]:
-    """Closes at the end what was opened."""
-    ledgers: list[SQLiteLedger] = []
+AnyLedger = NewLedger[Ledger]
+NewSQLite = NewLedger[SQLiteLedger]
 
-    async def new_ledger(*, lease: float = LEASE, busy_timeout: float = 5.0) -> SQLiteLedger:
-        ledger = SQLiteLedger(path, lease=lease, clock=clock, busy_timeout=busy_timeout)
-        ledgers.append(ledger)
+
+class Opener(Generic[L_co]):
+    """Opens ledgers that ``make`` makes."""
+
+    def __init__(self, make: Make[L_co]) -> None:
+        self._make = make
+        self.opened: list[L_co] = []
+
+    async def __call__(self, *, lease: float = LEASE, busy_timeout: float = 5.0) -> L_co:
+        ledger = self._make(lease=lease, busy_timeout=busy_timeout)
+        self.opened.append(ledger)
         await ledger.open()
         return ledger
 
+
+@asynccontextmanager
+async def opener(make: Make[L_co]) -> AsyncIterator[NewLedger[L_co]]:
+    """Closes at the end what was opened."""
+    new_ledger = Opener(make)
     try:
         yield new_ledger
     finally:
-        for ledger in ledgers:
+        for ledger in new_ledger.opened:
             with contextlib.suppress(LedgerUnavailable):
                 await ledger.close()
 
 
-def claim(amount: int, *, user: str = "ada", limit: int = 1000, now: float = NOON) -> Claim:
-    quota = Quota("user", limit, "day")
-    return Claim(f"user:{user}", window(quota.period, now), amount, quota)
+def sqlite_maker(path: Path, clock: Clock) -> Make[SQLiteLedger]:
+    def make(*, lease: float, busy_timeout: float) -> SQLiteLedger:
+        return SQLiteLedger(path, lease=lease, clock=clock, busy_timeout=busy_timeout)
+
+    return make
+
+
+def redis_maker(url: str, clock: Clock | None = None) -> Make[RedisLedger]:
+    def make(*, lease: float, busy_timeout: float) -> RedisLedger:
+        return RedisLedger(url, lease=lease, clock=clock, timeout=busy_timeout)
+
+    return make
+
+
+def claim(
+    amount: int,
+    *,
+    user: str = "ada",
+    limit: int = 1000,
+    now: float = NOON,
+    unit: Unit = "bytes",
+) -> Claim:
+    quota = Quota("user", limit, "total" if unit == "uploads" else "day", unit)
+    return Claim(key_of(f"user:{user}", unit), window(quota.period, now), amount, quota)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ def test_the_book_knows_what_the_file_has_not_been_told() -> None:
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 600)], [])
     book.written()
     assert (book.changed, book.held(), book.owed()) == (False, [], [])
-    assert book.settle(reservation, 500)
+    assert book.settle(reservation, 500, 1)
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 0)], [(SLOT, 500)])
     book.written()
     assert (book.changed, book.held(), book.owed()) == (False, [], [])
@@ -48,20 +48,20 @@ def test_what_is_handed_over_is_held_no_more_unless_it_is_taken_back() -> None:
     assert book.hand_over(reservation)
     assert not book.holds(reservation)
     assert not book.hand_over(reservation)
-    assert not book.settle(reservation, 600)
+    assert not book.settle(reservation, 600, 1)
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 0)], [])
     book.take_back(reservation)
     assert book.held() == [(SLOT, 600)]
-    assert book.settle(reservation, 500)
+    assert book.settle(reservation, 500, 1)
 
 
 def test_the_first_end_of_a_session_is_owed_until_it_is_written() -> None:
     book = Book()
-    book.end_session("s", 0)
+    book.end_session("s", 0, 0)
     assert (book.changed, book.owing) == (True, False)
-    book.end_session("s", 600)
-    book.end_session("t", 500)
+    book.end_session("s", 600, 1)
+    book.end_session("t", 500, 1)
     assert book.owing
-    assert book.ended() == [("s", 0), ("t", 500)]
+    assert book.ended() == [("s", 0, 0), ("t", 500, 1)]
     book.written()
     assert (book.changed, book.owing, book.ended()) == (False, False, [])

@@ -6,21 +6,30 @@ from collections.abc import Coroutine, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
-from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage, window
-from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.engine import Ledger
+from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Unit, Usage, charge
+from tests.support.valkey import ValkeyServer
 
-from .support import DAY, LEASE, Clock, NewLedger, claim, opener
+from .support import DAY, LEASE, AnyLedger, Clock, Make, claim, opener, redis_maker, sqlite_maker
 
 USERS = ("ada", "bob")
 LIMIT = 10
+UNITS: tuple[Unit, ...] = ("bytes", "files", "uploads")
 processes = st.integers(0, 1)
+units = st.sampled_from(UNITS)
 amounts = st.integers(0, LIMIT)
 names = st.sampled_from(["s", "t"])
 notes = st.sampled_from(["new", "a", "b"])
@@ -52,11 +61,9 @@ class Model:
     used: dict[tuple[str, int], int] = field(default_factory=dict)
     sessions: dict[str, ModelSession] = field(default_factory=dict)
 
-    def acts(self, owner: int, now: float) -> None:
-        """Whatever an owner does, it does after looking at the leases."""
+    def is_fine(self, owner: int, now: float) -> bool:
         leases = self.leases.values()
-        if owner not in self.leases or not all(at <= now < at + LEASE for at in leases):
-            self.renews(owner, now)
+        return owner in self.leases and all(at <= now < at + LEASE for at in leases)
 
     def renews(self, owner: int, now: float) -> None:
         renewed = {other: min(at, now) for other, at in self.leases.items()}
@@ -87,16 +94,20 @@ class Model:
         usage = self.usage(claim.key, claim.window.end)
         return usage.used + usage.reserved + claim.amount <= claim.limit
 
-    def settles(self, owner: int, reservation: Reservation, stored: int) -> None:
-        self.books(self.held[owner].pop(reservation), stored)
+    def settles(self, owner: int, reservation: Reservation, stored: int, files: int) -> None:
+        self.books(self.held[owner].pop(reservation), stored, files)
 
-    def books(self, claims: tuple[Claim, ...], stored: int) -> None:
+    def books(self, claims: tuple[Claim, ...], stored: int, files: int | None = None) -> None:
         for c in claims:
             slot = (c.key, c.window.end)
-            self.used[slot] = self.used.get(slot, 0) + stored
+            amount = charge(c.key, stored, min(stored, 1) if files is None else files)
+            self.used[slot] = self.used.get(slot, 0) + amount
 
 
 class Processes(RuleBasedStateMachine):
+    looks_at_leases: ClassVar[bool] = True
+    """Whether each of them looks at all leases whenever it acts; else when it has reason to."""
+
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
@@ -104,8 +115,8 @@ class Processes(RuleBasedStateMachine):
         self.model = Model()
         self.owners = 0
         self.owner: dict[int, int] = {}
-        self.ledgers: dict[int, SQLiteLedger] = {}
-        self.settled: list[tuple[SQLiteLedger, Reservation]] = []
+        self.ledgers: dict[int, Ledger] = {}
+        self.settled: list[tuple[Ledger, Reservation]] = []
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         return self.runner.run(work)
@@ -113,11 +124,13 @@ class Processes(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.stack = AsyncExitStack()
-        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
-        context = opener(Path(folder) / "ledger.db", self.clock)
-        self.new_ledger: NewLedger = self.run(self.stack.enter_async_context(context))
+        self.new_ledger: AnyLedger = self.run(self.stack.enter_async_context(opener(self.maker())))
         for process in (0, 1):
             self.starts(process)
+
+    def maker(self) -> Make[Ledger]:
+        folder = self.stack.enter_context(tempfile.TemporaryDirectory())
+        return sqlite_maker(Path(folder) / "ledger.db", self.clock)
 
     def starts(self, process: int) -> None:
         self.owners += 1
@@ -125,15 +138,23 @@ class Processes(RuleBasedStateMachine):
         self.ledgers[process] = self.run(self.new_ledger())
         self.model.renews(self.owners, self.clock.now)
 
-    def acts(self, process: int) -> tuple[SQLiteLedger, int]:
-        self.model.acts(self.owner[process], self.clock.now)
-        return self.ledgers[process], self.owner[process]
+    def acts(self, process: int) -> tuple[Ledger, int]:
+        ledger, owner = self.ledgers[process], self.owner[process]
+        if not self.model.is_fine(owner, self.clock.now):
+            self.model.renews(owner, self.clock.now)
+            if not self.looks_at_leases:
+                self.run(ledger.check())
+        return ledger, owner
 
-    @rule(process=processes, users=st.permutations(USERS), both=st.booleans(), amount=amounts)
-    def reserve(self, *, process: int, users: list[str], both: bool, amount: int) -> None:
+    @rule(
+        process=processes,
+        charged=st.lists(st.tuples(st.sampled_from(USERS), units), min_size=1, unique=True),
+        amount=amounts,
+    )
+    def reserve(self, *, process: int, charged: list[tuple[str, Unit]], amount: int) -> None:
         ledger, owner = self.acts(process)
-        charged = users if both else users[:1]
-        claims = [claim(amount, user=u, limit=LIMIT, now=self.clock.now) for u in charged]
+        now = self.clock.now
+        claims = [claim(amount, user=u, limit=LIMIT, now=now, unit=unit) for u, unit in charged]
         if not all(map(self.model.fits, claims)):
             with pytest.raises(QuotaExceeded) as caught:
                 self.run(ledger.reserve(claims))
@@ -148,12 +169,12 @@ class Processes(RuleBasedStateMachine):
         return data.draw(st.sampled_from(held), label="reservation")
 
     @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
-    @rule(data=st.data(), stored=amounts)
-    def settle(self, data: st.DataObject, stored: int) -> None:
+    @rule(data=st.data(), stored=amounts, files=st.integers(0, 3))
+    def settle(self, data: st.DataObject, stored: int, files: int) -> None:
         process, reservation = self.draw_reservation(data)
         ledger, owner = self.acts(process)
-        self.run(ledger.settle(reservation, stored))
-        self.model.settles(owner, reservation, stored)
+        self.run(ledger.settle(reservation, stored, files))
+        self.model.settles(owner, reservation, stored, files)
         self.settled.append((ledger, reservation))
 
     @precondition(lambda self: self.settled)
@@ -217,12 +238,12 @@ class Processes(RuleBasedStateMachine):
     def time_passes_or_jumps(self, step: float) -> None:
         self.clock.now += step
 
-    @rule(process=processes, user=st.sampled_from(USERS))
-    def usage(self, process: int, user: str) -> None:
+    @rule(process=processes, user=st.sampled_from(USERS), unit=units)
+    def usage(self, process: int, user: str, unit: Unit) -> None:
         ledger, _ = self.acts(process)
-        today = window("day", self.clock.now)
-        used = self.run(ledger.usage(f"user:{user}", today))
-        assert used == self.model.usage(f"user:{user}", today.end)
+        account = claim(0, user=user, now=self.clock.now, unit=unit)
+        used = self.run(ledger.usage(account.key, account.window))
+        assert used == self.model.usage(account.key, account.window.end)
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -230,5 +251,24 @@ class Processes(RuleBasedStateMachine):
         self.runner.close()
 
 
-Processes.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
-TestProcesses = Processes.TestCase
+EXAMPLES = settings(
+    max_examples=50,
+    stateful_step_count=40,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink one takes minutes
+)
+
+
+def test_processes_on_sqlite() -> None:
+    run_state_machine_as_test(Processes, settings=EXAMPLES)
+
+
+def test_processes_on_redis(valkey: ValkeyServer) -> None:
+    class OnRedis(Processes):
+        looks_at_leases = False
+
+        def maker(self) -> Make[Ledger]:
+            valkey.command("FLUSHALL")
+            return redis_maker(valkey.url, self.clock)
+
+    run_state_machine_as_test(OnRedis, settings=EXAMPLES)

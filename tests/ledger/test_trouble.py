@@ -21,11 +21,23 @@ from gateway.ledger.quotas import (
     QuotaExceeded,
     Reservation,
     Usage,
-    window,
 )
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
-from .support import DAY, LEASE, NOON, TODAY, Clock, NewLedger, claim, eventually, opener, stranger
+from .support import (
+    DAY,
+    LEASE,
+    NOON,
+    TODAY,
+    Clock,
+    NewSQLite,
+    claim,
+    eventually,
+    opener,
+    sqlite_maker,
+    stranger,
+)
 
 NOBODY = 65534
 
@@ -60,7 +72,7 @@ async def assert_works(ledger: SQLiteLedger) -> None:
 # The file and its folder.
 
 
-async def test_folder_and_file_are_for_the_gateway_only(new_ledger: NewLedger, path: Path) -> None:
+async def test_folder_and_file_are_for_the_gateway_only(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     await assert_works(ledger)
     for file in path.parent.iterdir():
@@ -87,7 +99,7 @@ async def test_names_that_urls_treat_specially(tmp_path: Path) -> None:
     assert path.stat().st_size > 0
 
 
-async def test_a_link_to_the_file(new_ledger: NewLedger, path: Path, tmp_path: Path) -> None:
+async def test_a_link_to_the_file(new_ledger: NewSQLite, path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
     path.symlink_to(tmp_path / "elsewhere.db")
     await assert_works(await new_ledger())
@@ -95,7 +107,7 @@ async def test_a_link_to_the_file(new_ledger: NewLedger, path: Path, tmp_path: P
     assert path.is_symlink()
 
 
-async def test_a_folder_that_cannot_be_made(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_folder_that_cannot_be_made(new_ledger: NewSQLite, path: Path) -> None:
     path.parent.write_text("in the way")
     with pytest.raises(LedgerUnavailable, match=str(path)):
         await new_ledger()
@@ -103,7 +115,7 @@ async def test_a_folder_that_cannot_be_made(new_ledger: NewLedger, path: Path) -
     await assert_works(await new_ledger())
 
 
-async def test_a_path_that_is_a_folder(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_path_that_is_a_folder(new_ledger: NewSQLite, path: Path) -> None:
     path.mkdir(parents=True)
     with pytest.raises(LedgerUnavailable):
         await new_ledger()
@@ -122,7 +134,7 @@ async def test_opening_can_be_tried_again(path: Path) -> None:
     await ledger.close()
 
 
-async def test_a_deleted_file_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_deleted_file_is_made_anew(new_ledger: NewSQLite, path: Path) -> None:
     one, other = await new_ledger(), await new_ledger()
     await one.settle(await one.reserve([claim(300)]), 300)
     running = await one.reserve([claim(200)])
@@ -135,7 +147,7 @@ async def test_a_deleted_file_is_made_anew(new_ledger: NewLedger, path: Path) ->
     assert await other.usage("user:ada", TODAY) == Usage(600, 0)
 
 
-async def test_a_file_deleted_under_others_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_deleted_under_others_is_made_anew(new_ledger: NewSQLite, path: Path) -> None:
     """Another process that has the deleted file open keeps its log and index alive."""
     ledger = await new_ledger()
     await ledger.settle(await ledger.reserve([claim(300)]), 300)
@@ -162,7 +174,7 @@ def held_open(path: Path) -> Iterator[None]:
         process.communicate()
 
 
-async def test_a_deleted_folder_is_made_anew(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_deleted_folder_is_made_anew(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     running = await ledger.reserve([claim(200)])
     shutil.rmtree(path.parent)
@@ -176,7 +188,7 @@ async def test_a_deleted_folder_is_made_anew(new_ledger: NewLedger, path: Path) 
 
 
 async def test_a_locked_file_is_waited_for_while_the_loop_runs(
-    new_ledger: NewLedger, path: Path
+    new_ledger: NewSQLite, path: Path
 ) -> None:
     ledger = await new_ledger()
     running = await ledger.reserve([claim(200)])
@@ -194,7 +206,7 @@ async def test_a_locked_file_is_waited_for_while_the_loop_runs(
     assert await ledger.usage("user:ada", TODAY) == Usage(100, 300)
 
 
-async def test_a_file_that_stays_locked(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_that_stays_locked(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger(busy_timeout=0.05)
     running = await ledger.reserve([claim(200)])
     with stranger(path) as connection:
@@ -207,7 +219,7 @@ async def test_a_file_that_stays_locked(new_ledger: NewLedger, path: Path) -> No
     assert await ledger.usage("user:ada", TODAY) == Usage(150, 0)
 
 
-async def test_one_process_at_a_time_opens(new_ledger: NewLedger, path: Path) -> None:
+async def test_one_process_at_a_time_opens(new_ledger: NewSQLite, path: Path) -> None:
     path.parent.mkdir()
     folder = os.open(path.parent, os.O_RDONLY)
     fcntl.flock(folder, fcntl.LOCK_EX)
@@ -219,7 +231,7 @@ async def test_one_process_at_a_time_opens(new_ledger: NewLedger, path: Path) ->
     await assert_works(await opening)
 
 
-async def test_a_cancelled_wait_for_a_lock_holds_nothing(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_cancelled_wait_for_a_lock_holds_nothing(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     with stranger(path) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -230,7 +242,7 @@ async def test_a_cancelled_wait_for_a_lock_holds_nothing(new_ledger: NewLedger, 
 
 
 async def test_a_settlement_cancelled_at_a_lock_is_booked(
-    new_ledger: NewLedger, path: Path
+    new_ledger: NewSQLite, path: Path
 ) -> None:
     ledger = await new_ledger()
     running = await ledger.reserve([claim(200)])
@@ -242,7 +254,7 @@ async def test_a_settlement_cancelled_at_a_lock_is_booked(
     assert await ledger.usage("user:ada", TODAY) == Usage(200, 0)
 
 
-async def test_a_locked_file_can_be_closed(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_locked_file_can_be_closed(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger(busy_timeout=0.05)
     await ledger.reserve([claim(200)])
     with stranger(path) as connection:
@@ -251,7 +263,7 @@ async def test_a_locked_file_can_be_closed(new_ledger: NewLedger, path: Path) ->
         connection.execute("COMMIT")
 
 
-async def test_closing_tells_what_could_not_be_booked(new_ledger: NewLedger, path: Path) -> None:
+async def test_closing_tells_what_could_not_be_booked(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger(busy_timeout=0.05)
     running = await ledger.reserve([claim(200)])
     with stranger(path) as connection:
@@ -283,10 +295,10 @@ async def test_a_read_only_file(clock: Clock) -> None:
     # pytest's own folders are closed to other users.
     with tempfile.TemporaryDirectory() as folder, as_nobody_in(folder):
         path = Path(folder) / "ledger.db"
-        async with opener(path, clock) as new_ledger:
+        async with opener(sqlite_maker(path, clock)) as new_ledger:
             await assert_works(await new_ledger())
         path.chmod(0o400)
-        async with opener(path, clock) as new_ledger:
+        async with opener(sqlite_maker(path, clock)) as new_ledger:
             with pytest.raises(LedgerUnavailable, match="it is read-only"):
                 await new_ledger()
             path.chmod(0o600)
@@ -305,7 +317,7 @@ def full_disk(path: Path) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (before, hard))
 
 
-async def test_a_full_disk(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+async def test_a_full_disk(new_ledger: NewSQLite, clock: Clock, path: Path) -> None:
     ledger, other = await new_ledger(), await new_ledger()
     running = await ledger.reserve([claim(600)])
     clock.now += 1
@@ -324,7 +336,7 @@ async def test_a_full_disk(new_ledger: NewLedger, clock: Clock, path: Path) -> N
 
 
 async def test_what_is_owed_is_written_without_being_asked(
-    new_ledger: NewLedger, path: Path
+    new_ledger: NewSQLite, path: Path
 ) -> None:
     ledger, other = await new_ledger(lease=0.06), await new_ledger()
     running = await ledger.reserve([claim(600)])
@@ -337,7 +349,7 @@ async def test_what_is_owed_is_written_without_being_asked(
     await eventually(written)
 
 
-async def test_a_session_on_a_full_disk(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+async def test_a_session_on_a_full_disk(new_ledger: NewSQLite, clock: Clock, path: Path) -> None:
     """Nothing of it happens, but for its end, which is owed."""
     ledger, other = await new_ledger(), await new_ledger()
     running = await ledger.reserve([claim(600)])
@@ -358,7 +370,7 @@ async def test_a_session_on_a_full_disk(new_ledger: NewLedger, clock: Clock, pat
 
 
 async def test_a_failed_opening_leaves_the_reservation_to_be_settled(
-    new_ledger: NewLedger, path: Path
+    new_ledger: NewSQLite, path: Path
 ) -> None:
     ledger, other = await new_ledger(), await new_ledger()
     running = await ledger.reserve([claim(600)])
@@ -377,7 +389,7 @@ async def test_a_failed_opening_leaves_the_reservation_to_be_settled(
 
 
 async def test_closing_tells_of_a_session_that_could_not_be_booked(
-    new_ledger: NewLedger, path: Path
+    new_ledger: NewSQLite, path: Path
 ) -> None:
     ledger = await new_ledger(busy_timeout=0.05)
     await ledger.open_session("s", await ledger.reserve([claim(200)]), note="", ttl=DAY)
@@ -393,7 +405,7 @@ async def test_closing_tells_of_a_session_that_could_not_be_booked(
 # What cannot be read.
 
 
-async def test_a_file_that_is_something_else(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_that_is_something_else(new_ledger: NewSQLite, path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"This is a letter to my mother. " * 100)
     with pytest.raises(LedgerUnavailable, match="not a database"):
@@ -402,7 +414,7 @@ async def test_a_file_that_is_something_else(new_ledger: NewLedger, path: Path) 
     await assert_works(await new_ledger())
 
 
-async def test_a_file_that_breaks(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_that_breaks(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     running = await ledger.reserve([claim(200)])
     for file in path.parent.iterdir():
@@ -416,7 +428,7 @@ async def test_a_file_that_breaks(new_ledger: NewLedger, path: Path) -> None:
     await ledger.settle(running, 200)
 
 
-async def test_a_file_of_another_version(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_of_another_version(new_ledger: NewSQLite, path: Path) -> None:
     await (await new_ledger()).close()
     with stranger(path) as connection:
         connection.execute("PRAGMA user_version = 77")
@@ -466,7 +478,7 @@ def version_1(path: Path) -> Path:
 
 
 async def test_a_file_of_version_1_learns_of_sessions(
-    new_ledger: NewLedger, version_1: Path, clock: Clock
+    new_ledger: NewSQLite, version_1: Path, clock: Clock
 ) -> None:
     for ledger in (await new_ledger(), await new_ledger()):
         assert await ledger.usage("user:ada", TODAY) == Usage(500, 200)
@@ -481,7 +493,7 @@ async def test_a_file_of_version_1_learns_of_sessions(
 
 
 async def test_a_locked_file_of_version_1_is_waited_for(
-    new_ledger: NewLedger, version_1: Path
+    new_ledger: NewSQLite, version_1: Path
 ) -> None:
     with stranger(version_1) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -492,7 +504,7 @@ async def test_a_locked_file_of_version_1_is_waited_for(
     assert await (await opening).usage("user:ada", TODAY) == Usage(500, 200)
 
 
-async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_that_lost_a_table(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     with stranger(path) as connection:
         connection.execute("DROP TABLE held")
@@ -500,7 +512,7 @@ async def test_a_file_that_lost_a_table(new_ledger: NewLedger, path: Path) -> No
         connection.execute("BEGIN IMMEDIATE")  # no lock is left behind
 
 
-async def test_a_file_that_lost_its_sessions(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_file_that_lost_its_sessions(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     with stranger(path) as connection:
         connection.execute("DROP TABLE sessions")
@@ -508,7 +520,7 @@ async def test_a_file_that_lost_its_sessions(new_ledger: NewLedger, path: Path) 
         connection.execute("BEGIN IMMEDIATE")  # no lock is left behind
 
 
-async def test_several_who_wait_get_an_exception_each(new_ledger: NewLedger, path: Path) -> None:
+async def test_several_who_wait_get_an_exception_each(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     with stranger(path) as connection:
         connection.execute("DROP TABLE held")
@@ -522,7 +534,7 @@ async def test_several_who_wait_get_an_exception_each(new_ledger: NewLedger, pat
 # Housekeeping.
 
 
-async def test_old_windows_are_forgotten(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+async def test_old_windows_are_forgotten(new_ledger: NewSQLite, clock: Clock, path: Path) -> None:
     ledger = await new_ledger(lease=0.06)
     await ledger.settle(await ledger.reserve([claim(600)]), 600)
     clock.now += 2 * DAY
@@ -540,7 +552,7 @@ async def test_old_windows_are_forgotten(new_ledger: NewLedger, clock: Clock, pa
     assert await ledger.usage("user:ada", recent) == Usage(10, 0)
 
 
-async def test_old_sessions_are_forgotten(new_ledger: NewLedger, clock: Clock, path: Path) -> None:
+async def test_old_sessions_are_forgotten(new_ledger: NewSQLite, clock: Clock, path: Path) -> None:
     ledger = await new_ledger(lease=0.06)
     await ledger.open_session("s", await ledger.reserve([claim(600)]), note="", ttl=LEASE)
     await ledger.open_session("kept", await ledger.reserve([]), note="", ttl=10 * DAY)
@@ -566,7 +578,7 @@ async def _is(found: Callable[[], Awaitable[list[str]]], wanted: list[str]) -> b
     return await found() == wanted
 
 
-async def test_a_session_that_ended_leaves_no_row(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_session_that_ended_leaves_no_row(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     for number in range(2):
         await ledger.open_session(
@@ -580,7 +592,7 @@ async def test_a_session_that_ended_leaves_no_row(new_ledger: NewLedger, path: P
             assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)  # noqa: S608
 
 
-async def test_a_released_reservation_leaves_no_row(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_released_reservation_leaves_no_row(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     await ledger.settle(await ledger.reserve([claim(600)]), 0)
     with stranger(path) as connection:
@@ -588,7 +600,7 @@ async def test_a_released_reservation_leaves_no_row(new_ledger: NewLedger, path:
         assert connection.execute("SELECT count(*) FROM used").fetchone() == (0,)
 
 
-async def test_a_closed_ledger_leaves_no_lease(new_ledger: NewLedger, path: Path) -> None:
+async def test_a_closed_ledger_leaves_no_lease(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     await ledger.reserve([claim(600)])
     await ledger.close()
@@ -598,7 +610,7 @@ async def test_a_closed_ledger_leaves_no_lease(new_ledger: NewLedger, path: Path
 
 
 async def test_dead_processes_are_forgotten(
-    new_ledger: NewLedger, clock: Clock, path: Path
+    new_ledger: NewSQLite, clock: Clock, path: Path
 ) -> None:
     for _ in range(5):
         await (await new_ledger()).reserve([claim(1)])
@@ -609,7 +621,7 @@ async def test_dead_processes_are_forgotten(
         assert connection.execute("SELECT count(*) FROM held").fetchone() == (0,)
 
 
-async def test_the_log_is_kept_short(new_ledger: NewLedger, path: Path) -> None:
+async def test_the_log_is_kept_short(new_ledger: NewSQLite, path: Path) -> None:
     ledger = await new_ledger()
     log = path.with_name(path.name + "-wal")
     longest = 0

@@ -90,13 +90,13 @@ def test_create_list_and_revoke(path: Path) -> None:
         "channels": ["acme/builds", "acme/ops"],
         "max_size": 50 * 2**20,
         "addresses": ["10.0.0.0/8", "::1/128"],
-        "quota": 2**30,
+        "quota": f"{2**30}/day",
         "allow": ["posts:create"],
     }
     for shown_as in (keys(path, "list").stdout, keys(path, "list", "--json").stdout):
         assert "ci-reports" in shown_as
         assert "sha256" not in shown_as
-    assert "1 GiB a day, from 10.0.0.0/8" in keys(path, "list").stdout
+    assert "1 GiB/day, from 10.0.0.0/8" in keys(path, "list").stdout
     assert keys(path, "revoke", "ci-reports").status == 0
     assert listed(path) == []
     assert keys(path, "revoke", "ci-reports").status == 1

@@ -115,7 +115,7 @@ def test_a_machine(mattermost: StandInProcess, gateway: GatewayProcess, key: str
     assert [item["allowed_types"] for item in limits["requirements"]] == ["*", "text"]
     assert [(quota["of"], quota["limit"]) for quota in limits["quotas"]] == [
         ("user", 100),
-        ("credential", 10),
+        ("key", 10),
     ]
     elsewhere = client.request("GET", f"{PATH}?channel_id={'c' * 26}")
     assert elsewhere.status == 403

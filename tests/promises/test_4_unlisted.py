@@ -88,6 +88,8 @@ def test_what_a_user_sends_counts_against_their_quota(
         response = WAYS[way](plugin, bearer(user), target=target)
         assert response.status == 202
         assert charged(plugin, user, times * SIZE)
+        left = f'"user-bytes-day";r={QUOTA - times * SIZE};'
+        assert (response.header("ratelimit") or "").startswith(left)
         assert plugin.line(response)["user_id"] == user
     assert id_of(WAYS[way](plugin, bearer(user), target=target)) == (429, "gateway.quota_exceeded")
     assert charged(plugin, user, 2 * SIZE)

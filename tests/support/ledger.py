@@ -4,8 +4,9 @@ import asyncio
 import time
 from pathlib import Path
 
-from gateway.ledger.quotas import Usage, window
+from gateway.ledger.quotas import Usage
 from gateway.ledger.sqlite import SQLiteLedger
+from gateway.ledger.windows import window
 
 
 def usage(folder: Path, user_id: str) -> Usage:

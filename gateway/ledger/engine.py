@@ -1,0 +1,87 @@
+"""What every engine of the ledger does: the protocol that uploads speak.
+
+Durations are seconds. Whatever can fail raises LedgerUnavailable.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import NamedTuple, Protocol
+
+from gateway.ledger.quotas import Claim, Reservation, Usage
+from gateway.ledger.windows import Window
+
+
+class Entry(NamedTuple):
+    """What the ledger has of one account in one window."""
+
+    key: str
+    """Account and unit, as ``key_of`` writes them."""
+    window: Window
+    usage: Usage
+
+
+class Ledger(Protocol):
+    """Counts what is stored and reserved."""
+
+    async def open(self) -> None:
+        """Before anything else; raises LedgerUnavailable, and can be tried again."""
+
+    async def close(self) -> None:
+        """Write what is owed, release what is held.
+
+        Raises LedgerUnavailable if something that was stored could not be booked.
+        """
+
+    async def check(self) -> None:
+        """Prove that the ledger can be written, by writing."""
+
+    async def reserve(self, claims: Sequence[Claim]) -> Reservation:
+        """All of ``claims`` or none. Raises QuotaExceeded or LedgerUnavailable.
+
+        A caller that is cancelled has reserved nothing.
+        """
+
+    async def settle(self, reservation: Reservation, stored: int, files: int | None = None) -> None:
+        """Book ``stored`` bytes in place of those reserved. A second time does nothing.
+
+        They are in ``files`` files; in one, unless there are none. Raises LedgerUnavailable if
+        that could not be written yet. It is then still owed, as it is when the caller is
+        cancelled, and written as soon as the ledger works again.
+        """
+
+    async def usage(self, key: str, window: Window) -> Usage:
+        """What is charged to ``key`` in ``window``."""
+
+    async def entries(self) -> list[Entry]:
+        """All that has been stored or is reserved in windows that have not ended."""
+
+    async def correct(self, key: str, window: Window, used: int) -> None:
+        """What is stored by ``key`` in ``window`` counts as ``used`` from now on."""
+
+    async def open_session(
+        self, session_id: str, reservation: Reservation, *, note: str, ttl: float
+    ) -> None:
+        """Have an upload session hold what ``reservation`` holds, and carry ``note``.
+
+        If it fails, nothing has changed. To settle the reservation afterwards does nothing. A
+        session that nobody keeps for ``ttl`` seconds expires: it is released.
+        """
+
+    async def session(self, session_id: str) -> str | None:
+        """The note of a session; None if there is none, or it expired."""
+
+    async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
+        """Renew a session and replace its note, if that still is ``was``.
+
+        Should it expire from now on, ``due`` bytes are booked, or what was due before if that is
+        more. False if the note is another, or the session expired.
+        """
+
+    def session_in_use(self, session_id: str) -> AbstractContextManager[None]:
+        """Keep a session for as long as this lasts, however long that is."""
+
+    async def end_session(self, session_id: str, stored: int) -> None:
+        """Book ``stored`` bytes in place of what the session holds, even if it has expired.
+
+        Nothing if it was ended before, by whomever. Raises as ``settle`` does.
+        """
