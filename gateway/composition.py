@@ -10,7 +10,7 @@ from gateway.accounting import Accountant
 from gateway.body.kept import KeptFiles
 from gateway.body.spool import SpoolArea
 from gateway.checking.files import Checked, Unread, check
-from gateway.configuration import file_rules_from, rules_from, ruleset_from, tls_from
+from gateway.configuration import file_rules_from, ruleset_from, tls_from
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
@@ -25,7 +25,6 @@ from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_zone
-from gateway.ledger.quotas import Quota
 from gateway.logs import Log
 from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
@@ -73,7 +72,6 @@ class Parts:
         """
         self.settings = settings
         self.log = log
-        _, self.quotas = rules_from(settings)
         self.policy = PolicyInForce(settings, log, shared and shared / _POLICY_KEPT)
         self.scanner = _scanner(settings)
         self.mattermost = Mattermost(
@@ -199,36 +197,31 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     examiner = Examiner(spools=spools, scanner=parts.scanner, count_scan=metrics.scan)
     parts.policy.count_with(metrics.policy)
 
-    def booking(quotas: Sequence[Quota]) -> Booking:
-        return Booking(
-            quotas,
-            parts.ledger,
-            zone=parse_zone(settings.quota_timezone),
-            allow_on_error=settings.ledger_on_error == "allow",
-            count_claim=metrics.quota_claim,
-            count_trouble=metrics.ledger_trouble,
-        )
+    booking = Booking(
+        parts.ledger,
+        rulings.place,
+        zone=parse_zone(settings.quota_timezone),
+        allow_on_error=settings.ledger_on_error == "allow",
+        count_claim=metrics.quota_claim,
+        count_trouble=metrics.ledger_trouble,
+    )
 
-    def delivery(endpoint: str, quotas: Sequence[Quota], spools: SpoolArea = spools) -> Delivery:
+    def delivery(endpoint: str, spools: SpoolArea = spools) -> Delivery:
         return Delivery(
             endpoint=endpoint,
             mattermost=mattermost,
             rulings=rulings,
             reception=Reception(detector=detector, examiner=examiner, spools=spools),
-            booking=booking(quotas),
+            booking=booking,
             count_exchange=metrics.exchange,
         )
 
-    deliveries = {
-        row.name: delivery(row.name, parts.quotas if row.counts else ())
-        for row in ENDPOINTS
-        if row.rule is not None
-    }
+    deliveries = {row.name: delivery(row.name) for row in ENDPOINTS if row.rule is not None}
     strangers_spools = spools.share(settings.spool_limit // _STRANGERS_PART)
     unlisted_uploads = UnlistedUploads(
         sessions=callers.sessions,
-        known=delivery(UNLISTED, parts.quotas),
-        strangers=delivery(UNLISTED, (), strangers_spools),
+        known=delivery(UNLISTED),
+        strangers=delivery(UNLISTED, strangers_spools),
         api_path=f"{settings.subpath}/api/".encode(),
     )
     whole_forms = WholeForms(
@@ -252,7 +245,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         remote=remote,
         detector=detector,
         rulings=rulings,
-        booking=booking(parts.quotas),
+        booking=booking,
         records=records,
         keeping=keeping,
         spools=spools,
@@ -272,7 +265,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         websockets=WebSockets(mattermost, accountant),
         forms=forms,
         machines=MachineRequests(callers, passthrough, progress, subpath=settings.subpath),
-        offers=Offers(callers=callers, rulings=rulings, booking=booking(parts.quotas)),
+        offers=Offers(callers=callers, rulings=rulings, booking=booking),
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,

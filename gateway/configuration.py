@@ -3,11 +3,12 @@
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.endpoints import ATTACHMENTS, RULED, RULES, Rule
+from gateway.endpoints import ATTACHMENTS, COUNTED, RULED, RULES, Rule
 from gateway.ledger.language import parse_quotas, parse_zone
 from gateway.ledger.quotas import Quota
 from gateway.machines.issuers import parse_issuers
@@ -80,12 +81,13 @@ def ruleset_from(settings: Settings, rules: Sequence[PolicyRule]) -> Ruleset:
 
     Raises SettingsError.
     """
-    policies, _ = rules_from(settings)
+    policies, quotas = rules_from(settings)
     return Ruleset(
-        {name: policies[rule] for name, rule in RULED.items()},
+        {name: replace(policies[rule], quotas=quotas) for name, rule in RULED.items()},
         frozenset(name for name, rule in RULED.items() if rule is ATTACHMENTS),
         rules,
         enforce=settings.enforce == "on",
+        counted=COUNTED,
     )
 
 

@@ -144,6 +144,8 @@ RULED = {row.name: row.rule for row in ENDPOINTS if row.rule and row.way is not 
 }
 """What the policy file can be about, and what holds there otherwise. Chunks follow the declaration
 of their session."""
+COUNTED = frozenset({UNLISTED} | {row.name for row in ENDPOINTS if row.counts})
+"""Where uploads take from quotas."""
 TELL_PROGRESS = frozenset({Way.CHUNK, Way.PROGRESS})
 """Ways whose addresses tell, asked with GET, how much of a file has come."""
 CARRY_NO_FILE = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})

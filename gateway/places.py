@@ -45,12 +45,19 @@ class Place(NamedTuple):
     team_admin: bool = False
     """Whether the sender administers the team."""
 
+    @property
+    def team_id(self) -> str:
+        """Empty where it has none, or nobody asked."""
+        return next(filter(is_id, self.team), "")  # names never have the form of an id
+
 
 class Question(StrEnum):
     """What has to be asked about a place before conditions on it can be looked at."""
 
     CHANNEL = "channel"
     TEAM = "team"
+    TEAM_ID = "team_id"
+    """Without its name, which nobody has to be asked for beside the channel."""
     TEAM_ADMIN = "team_admin"
 
 

@@ -7,8 +7,10 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, tzinfo
+from itertools import chain
 from typing import Any, NamedTuple
 
+from gateway.configuration import file_rules_from
 from gateway.ledger.engine import Entry, Ledger
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_quota, parse_quotas, parse_zone
@@ -49,7 +51,13 @@ class _Books:
 
     def __init__(self, settings: Settings, ledger: Ledger) -> None:
         self.ledger = ledger
-        self.quotas = parse_quotas(settings.quotas)
+        said = [parse_quotas(settings.quotas)]
+        said += [rule.effects.quotas or () for rule in file_rules_from(settings)]
+        # Of several for the same, that of the settings is shown, or that of the first rule.
+        found: dict[str, Quota] = {}
+        for quota in chain(*said):
+            found.setdefault(quota.name, quota)
+        self.quotas = list(found.values())
         self.zone = parse_zone(settings.quota_timezone)
         self.now = time.time()
 

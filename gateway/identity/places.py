@@ -85,7 +85,7 @@ class Places:
         questions: frozenset[Question],
     ) -> Place:
         """The same of a team, as the place of what belongs to it: it has no channel."""
-        questions -= {Question.CHANNEL}
+        questions -= {Question.CHANNEL, Question.TEAM_ID}
         if not questions:
             return NOWHERE
         if not is_id(team_id):

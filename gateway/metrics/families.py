@@ -103,7 +103,7 @@ SESSION_LOOKUPS = Family(
 PLACE_LOOKUPS = Family(
     f"{PREFIX}place_lookups",
     "counter",
-    "Look-ups of channels and teams for rules about them, by result as for credentials.",
+    "Look-ups of channels and teams for rules and quotas, by result as for credentials.",
     ("result",),
 )
 SCANS = Family(

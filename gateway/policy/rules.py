@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any
 
 from gateway.contents import Limits
+from gateway.ledger.quotas import Quota
 from gateway.policy.agreement import Agreement
 from gateway.policy.selectors import EVERYTHING, TypeSelector
 from gateway.policy.traits import Trait
@@ -124,6 +125,8 @@ class Policy:
     """None does not look into archives."""
     images: ImageRules | None = None
     """None does not look how large pictures are."""
+    quotas: tuple[Quota, ...] = ()
+    """What uploads take from."""
     also: "Policy | None" = None
     """What holds as well, since the sender's credential has limits of its own."""
     limits_names: bool = field(init=False)
@@ -150,11 +153,11 @@ class Policy:
         object.__setattr__(self, "examines", examines or bool(self.denied.traits & _MAY_LIE_DEEP))
 
     def fingerprint(self) -> str:
-        """The same for equal policies, in whatever process."""
-        said = asdict(self, dict_factory=_without_caches)
+        """The same for policies that say the same of files, in whatever process."""
+        said = asdict(self, dict_factory=_of_files)
         document = json.dumps(said, sort_keys=True, default=sorted)  # sets as lists
         return blake2b(document.encode(), digest_size=16).hexdigest()
 
 
-def _without_caches(items: list[tuple[str, Any]]) -> dict[str, Any]:
-    return {name: value for name, value in items if not name.startswith("_")}
+def _of_files(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if not name.startswith("_") and name != "quotas"}

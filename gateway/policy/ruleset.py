@@ -1,9 +1,11 @@
 """Which rule decides about a file: rules in order, the settings last. No I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 from typing import Any
 
+from gateway.ledger.quotas import Quota
 from gateway.places import Question
 from gateway.policy.circumstances import Circumstances, Conditions
 from gateway.policy.rules import Agreement, ArchiveRules, ImageRules, Metadata, Policy
@@ -40,6 +42,15 @@ class Decision:
         object.__setattr__(self, "smallest_limit", min(p.max_file_size for p in policies))
 
 
+_ASKED = {"team": Question.TEAM_ID, "team_admin": Question.TEAM_ADMIN}
+"""What quotas of a scope need to know of places."""
+
+
+def asked_by(quotas: Iterable[Quota]) -> frozenset[Question]:
+    """What ``quotas`` need to know of places."""
+    return frozenset([_ASKED[quota.scope] for quota in quotas if quota.scope in _ASKED])
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """What a rule says; what is None is as in the settings for the endpoint."""
@@ -57,6 +68,7 @@ class Effects:
     message: str | None = None
     archives: ArchiveRules | None = None
     images: ImageRules | None = None
+    quotas: tuple[Quota, ...] | None = None
 
     def said(self) -> dict[str, Any]:
         """What is not None, by its name, which is that of a policy's field."""
@@ -97,7 +109,11 @@ class Ruleset:
     """Endpoints of attachments, where any rule may let more pass than the settings."""
     rules: Sequence[PolicyRule] = ()
     enforce: bool = True
-    """False lets everything pass, and reports what would be refused."""
+    """False lets everything pass but for quotas, and reports what would be refused."""
+    counted: frozenset[str] = frozenset()
+    """Endpoints where uploads take from quotas."""
+    quota_questions: frozenset[Question] = field(init=False, repr=False, compare=False)
+    """What quotas need to know of places."""
     _decisions: dict[tuple[str, tuple[int, ...]], Decision] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -108,6 +124,9 @@ class Ruleset:
     """By what any file is judged where there are no rules, by endpoint; empty if there are any."""
 
     def __post_init__(self) -> None:
+        said = [policy.quotas for policy in self.defaults.values()]
+        said += [rule.effects.quotas or () for rule in self.rules]
+        object.__setattr__(self, "quota_questions", asked_by(chain(*said)))
         asked = (rule.conditions.questions() for rule in self.rules)
         object.__setattr__(self, "questions", frozenset[Question]().union(*asked))
         endpoints = () if self.rules else self.defaults
@@ -148,14 +167,18 @@ class Ruleset:
         rules = [self.rules[number] for number in matching]
         policies = [self._policy(rule, endpoint) for rule in rules]
         if not rules or not rules[-1].enforce:
-            policies.append(self.defaults[endpoint])
+            policies.append(self._counted(endpoint, self.defaults[endpoint]))
         if not self.enforce:
-            policies.append(ANYTHING)
+            policies.append(replace(ANYTHING, quotas=policies[-1].quotas))
         return Decision(policies[-1], tuple(policies[:-1]))
 
     def _policy(self, rule: PolicyRule, endpoint: str) -> Policy:
         default = self.defaults[endpoint]
-        return rule.policy(endpoint, default, widens=endpoint in self.widened)
+        policy = rule.policy(endpoint, default, widens=endpoint in self.widened)
+        return self._counted(endpoint, policy)
+
+    def _counted(self, endpoint: str, policy: Policy) -> Policy:
+        return policy if endpoint in self.counted else replace(policy, quotas=())
 
 
 class Rulebook:

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
+from gateway.ledger.language import format_limit
+from gateway.ledger.quotas import Quota
 from gateway.policy.circumstances import Conditions
 from gateway.policy.extensions import DEFAULT_DENIED_EXTENSIONS
 from gateway.policy.rules import ArchiveRules, ImageRules, Metadata
@@ -57,7 +59,9 @@ def _effect(key: str, value: object) -> Iterator[str]:
 
 def _shown(key: str, value: Any) -> str:
     if key.endswith("_size"):
-        return next(f"{value >> p}{unit}" for p, unit in _SIZES.items() if value % 2**p == 0)
+        return _size(value)
+    if key == "quotas":
+        return ", ".join(_quota(quota) for quota in value)
     if isinstance(value, Metadata):
         return _METADATA[value]
     if isinstance(value, bool):
@@ -67,6 +71,17 @@ def _shown(key: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _size(size: int) -> str:
+    return next(f"{size >> p}{unit}" for p, unit in _SIZES.items() if size % 2**p == 0)
+
+
+def _quota(quota: Quota) -> str:
+    limit = format_limit(quota)
+    if quota.unit == "bytes":
+        limit = limit.replace(f"{quota.limit}", _size(quota.limit))
+    return f"{quota.scope} {limit}"
 
 
 def _endings(endings: frozenset[str]) -> list[str]:

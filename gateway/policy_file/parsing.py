@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from gateway.ledger.language import parse_quotas
 from gateway.policy.agreement import Agreement
 from gateway.policy.circumstances import Conditions, IdentityKind, Role
 from gateway.policy.rules import ArchiveRules, ImageRules, Unseen
@@ -148,6 +149,7 @@ def _effects(table: RuleTable) -> Effects:
         message=table.message,
         archives=None if archives is None else _archive_rules(archives),
         images=None if images is None else _image_rules(images),
+        quotas=None if table.quotas is None else parse_quotas(",".join(table.quotas)),
     )
 
 

@@ -4,13 +4,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from typing import NamedTuple
 
-from gateway.endpoints import ENDPOINTS, Way
-from gateway.policy.circumstances import Conditions, IdentityKind
+from gateway.endpoints import COUNTED, ENDPOINTS, Way
+from gateway.policy.circumstances import Conditions, IdentityKind, Role
 from gateway.policy.ruleset import PolicyRule
 
 _NOBODY = {IdentityKind.STRANGER, IdentityKind.SERVER}
 _FOR_CHANNELS = {row.name for row in ENDPOINTS if row.way in (Way.ATTACHMENTS, Way.DECLARATION)}
 _FOR_TEAMS = _FOR_CHANNELS | {row.name for row in ENDPOINTS if "/teams/" in row.path}
+
+
+_WHERE = {"channel": _FOR_CHANNELS, "team": _FOR_TEAMS, "team_admin": _FOR_TEAMS}
+"""Endpoints of files that are for one, by the scope of a quota."""
+_MACHINES = {IdentityKind.API_KEY, IdentityKind.OIDC}
+_EXCLUSIVE = {Role.GUEST, Role.USER, Role.BOT}
+"""Nobody is two of these."""
 
 
 class Misplaced(NamedTuple):
@@ -34,6 +41,8 @@ def misplaced(
         for key, why in _never_met(rule.conditions):
             sentence = f"when.{key}: {why}, so that the rule can never apply"
             yield Misplaced(number, ("when", key), sentence)
+        for why in _never_taken(rule):
+            yield Misplaced(number, ("quotas",), f"quotas: {why}")
         before = _before(rules, number)
         if before is not None:
             sentence = (
@@ -55,6 +64,27 @@ def _never_met(conditions: Conditions) -> Iterator[tuple[str, str]]:
         yield "channel", f"files for {', '.join(sorted(only_at))} are for no channel"
     if only_at and conditions.teams and only_at.isdisjoint(_FOR_TEAMS):
         yield "team", f"files for {', '.join(sorted(only_at))} are for no team"
+
+
+def _never_taken(rule: PolicyRule) -> Iterator[str]:
+    """Why quotas of ``rule``, or some of them, could never apply."""
+    quotas, conditions = rule.effects.quotas or (), rule.conditions
+    only_at, only_for = conditions.endpoints, conditions.roles
+    if quotas and not rule.enforce:
+        yield "a rule that only watches takes from none; give them to one that decides"
+    elif quotas and only_at and only_at.isdisjoint(COUNTED):
+        yield f"files for {', '.join(sorted(only_at))} take from none"
+    elif quotas and conditions.identities and conditions.identities <= _NOBODY:
+        yield "a stranger or another server takes from none"
+    for scope in dict.fromkeys(quota.scope for quota in quotas):
+        where = _WHERE.get(scope)
+        if where and only_at and only_at.isdisjoint(where):
+            place = scope.removesuffix("_admin")
+            yield f"files for {', '.join(sorted(only_at))} are for no {place}"
+        if scope == "key" and conditions.identities and conditions.identities.isdisjoint(_MACHINES):
+            yield "only who comes with an API key or a token of an issuer has a key"
+        if scope in ("guest", "bot") and only_for and only_for <= _EXCLUSIVE - {scope}:
+            yield f"a {' or '.join(sorted(only_for))} is no {scope}"
 
 
 def _before(rules: Mapping[int, PolicyRule], number: int) -> int | None:

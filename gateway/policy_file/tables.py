@@ -5,7 +5,7 @@ The JSON schema is made of these, so each description is for whoever reads it in
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from gateway.policy.agreement import Agreement
 from gateway.policy.circumstances import IdentityKind, Role
@@ -29,6 +29,11 @@ DeniedEndings = Annotated[
     list[Annotated[str, written.DENIED_ENDING]], or_separated(written.DENIED_ENDING)
 ]
 Globs = Annotated[list[Annotated[str, written.GLOB]], OrOne()]
+Quotas = Annotated[
+    list[Annotated[str, written.QUOTA]],
+    or_separated(written.QUOTA),
+    AfterValidator(written.distinct_quotas),
+]
 _SOME = OrOne(nonempty=True)
 
 
@@ -152,6 +157,11 @@ class RuleTable(Table):
     )
     denied_names: Globs | None = Field(
         default=None, description="Globs such as `*password*`, none of which the name may match."
+    )
+    quotas: Quotas | None = Field(
+        default=None,
+        description="Quotas that uploads take from, in place of those of the settings: such as "
+        '`"user 1GiB/day"` or `"user 4 at once"`; a list, or a string with commas. `[]` is none.',
     )
     extension_agreement: Annotated[str, Word(Agreement)] | None = Field(
         default=None,

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from gateway.endpoints import ATTACHMENTS, ENDPOINTS, RULED, Way
+from gateway.ledger.language import parse_quota, parse_quotas
+from gateway.ledger.quotas import SCOPES
+from gateway.ledger.windows import PERIODS
 from gateway.names import plain
 from gateway.policy.extensions import parse_extensions
 from gateway.policy.groups import MEMBERS, Group
@@ -64,6 +67,30 @@ def endings(items: Iterable[str]) -> frozenset[str]:
     return parse_extensions(",".join(items))
 
 
+# Quotas
+
+_SIZE = r"[0-9]{1,15}(?:\.[0-9]{1,6})?\s*(?:(?:[KMGTkmgt][Ii]?)?[Bb])?"
+
+
+def _quota(value: str) -> str:
+    parse_quota(value)
+    return value
+
+
+QUOTA = Text(
+    rf"(?:{'|'.join(SCOPES)})\s+(?:(?:{_SIZE}|[0-9]{{1,16}}\s+files?)"
+    rf"(?:\s*/\s*(?:{'|'.join(PERIODS[:-1])})|\s+total)|[0-9]{{1,16}}\s+at\s+once)",
+    "a quota such as user 1GiB/day, user 200 files/hour, channel 20GiB total or user 4 at once",
+    read=_quota,
+)
+
+
+def distinct_quotas(items: list[str]) -> list[str]:
+    """Raises ValueError if two of them are for the same."""
+    parse_quotas(",".join(items))
+    return items
+
+
 # Who and where
 
 _ID_OR_NAME = "in its address, such as {}; the name that is displayed may be another one"
@@ -100,18 +127,18 @@ MESSAGE = Text(
     "a message of one line, of 1 to 500 characters",
     read=str.strip,
 )
-_SIZE = r"\s*[0-9]{1,15}(?:\.[0-9]{1,6})?\s*(?:(?:[KMGTkmgt][Ii]?)?[Bb])?\s*"
+_SPACED_SIZE = rf"\s*{_SIZE}\s*"
 
 
 def _size(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if not re.fullmatch(_SIZE, value):
+    if not re.fullmatch(_SPACED_SIZE, value):
         raise ValueError(f"{quoted(value)} is not a size such as 512KiB, 20MiB or 2GiB")
     return parse_size(value)
 
 
-OR_SIZE = Also(_size, {"type": "string", "pattern": f"^(?:{_SIZE})$"})
+OR_SIZE = Also(_size, {"type": "string", "pattern": f"^(?:{_SPACED_SIZE})$"})
 
 
 def _defaults(value: object) -> object:

@@ -1,9 +1,10 @@
 """What uploads take from quotas: reserved, and settled when it is known what was stored."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, tzinfo
 from math import ceil
+from typing import NamedTuple
 
 from gateway.accounting import Account
 from gateway.ledger.engine import Ledger
@@ -17,10 +18,11 @@ from gateway.ledger.quotas import (
     Uploader,
     Usage,
     claims,
-    strictest,
 )
 from gateway.ledger.telling import limit_fields, told
-from gateway.policy.circumstances import roles_of
+from gateway.places import NOWHERE, Place
+from gateway.policy.circumstances import Role, roles_of
+from gateway.policy.ruleset import asked_by
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
 from gateway.upload.request import FileTarget, RowTarget, Sender
 
@@ -30,13 +32,25 @@ _UNCHECKED = [(b"upload-quota", b"unchecked")]
 """On the answer to an upload that was let pass without the ledger."""
 
 
+FindPlace = Callable[[Sender, FileTarget | RowTarget], Awaitable[Place]]
+"""Finds out where a file goes. Raises Refused and UpstreamError."""
+
+
+class Taker(NamedTuple):
+    """Whose upload it is, where to, and the quotas that it may meet."""
+
+    sender: Sender
+    target: FileTarget | RowTarget
+    quotas: Sequence[Quota]
+
+
 class Booking:
     """The ledger, as uploads use it."""
 
     def __init__(
         self,
-        quotas: Sequence[Quota],
         ledger: Ledger,
+        find_place: FindPlace,
         *,
         zone: tzinfo = UTC,
         allow_on_error: bool = False,
@@ -45,57 +59,51 @@ class Booking:
         now: Callable[[], float] = time.time,
     ) -> None:
         """``allow_on_error``: whether files pass while the ledger is unavailable."""
-        self._quotas = quotas
         self._ledger = ledger
+        self._find_place = find_place
         self._zone = zone
         self._allow_on_error = allow_on_error
         self._count_claim = count_claim
         self._count_trouble = count_trouble
         self._now = now
 
-    def quotas(self, sender: Sender) -> Sequence[Quota]:
-        """Those that uploads of ``sender`` may meet."""
-        machine = sender.machine
-        if machine is None or machine.limits.quota is None:
-            return self._quotas
-        return strictest([*self._quotas, machine.limits.quota])
-
-    async def reserve(
-        self, sender: Sender, target: FileTarget | RowTarget, amount: Amount, account: Account
-    ) -> Reservation:
-        """Raises QuotaExceeded, and Refused if the ledger cannot tell."""
-        uploader = uploader_of(sender, target)
-        return await self._reserve(self.quotas(sender), uploader, amount, account)
+    async def reserve(self, taker: Taker, amount: Amount, account: Account) -> Reservation:
+        """Raises QuotaExceeded, and Refused if the ledger, or Mattermost, cannot tell."""
+        return await self._reserve(taker, taker.quotas, amount, account)
 
     async def reserve_for_session(
-        self, sender: Sender, target: FileTarget, amount: Amount, account: Account
+        self, taker: Taker, amount: Amount, account: Account
     ) -> Reservation:
         """Without what is counted of running uploads: a session waits most of its time."""
-        lasting = [quota for quota in self.quotas(sender) if quota.unit != "uploads"]
-        return await self._reserve(lasting, uploader_of(sender, target), amount, account)
+        lasting = [quota for quota in taker.quotas if quota.unit != "uploads"]
+        return await self._reserve(taker, lasting, amount, account)
 
-    async def reserve_for_chunk(
-        self, sender: Sender, target: FileTarget, account: Account
-    ) -> Reservation:
+    async def reserve_for_chunk(self, taker: Taker, account: Account) -> Reservation:
         """Only what is counted of running uploads. Raises as ``reserve`` does."""
-        at_once = [quota for quota in self.quotas(sender) if quota.unit == "uploads"]
-        return await self._reserve(at_once, uploader_of(sender, target), Amount(0, 0), account)
+        at_once = [quota for quota in taker.quotas if quota.unit == "uploads"]
+        return await self._reserve(taker, at_once, Amount(0, 0), account)
 
-    async def used(
-        self, sender: Sender, target: FileTarget | RowTarget
-    ) -> list[tuple[Claim, Usage]]:
-        """What is used of each quota that ``sender`` takes from. Raises Refused if the ledger
-        cannot tell."""
-        uploader = uploader_of(sender, target)
-        met = claims(self.quotas(sender), uploader, Amount(0, 0), self._now(), self._zone)
+    async def used(self, taker: Taker) -> list[tuple[Claim, Usage]]:
+        """What is used of each quota that ``taker`` meets. Raises Refused as ``reserve``."""
+        uploader = await self._uploader(taker, taker.quotas)
+        met = claims(taker.quotas, uploader, Amount(0, 0), self._now(), self._zone)
         try:
             return [(claim, await self._ledger.usage(claim.key, claim.window)) for claim in met]
         except LedgerUnavailable as error:
             raise refused_by_ledger() from error
 
+    async def _uploader(self, taker: Taker, quotas: Sequence[Quota]) -> Uploader:
+        place = NOWHERE
+        if asked_by(quotas):
+            place = await self._find_place(taker.sender, taker.target)
+        return _uploader(taker.sender, taker.target, place)
+
     async def _reserve(
-        self, quotas: Sequence[Quota], uploader: Uploader, amount: Amount, account: Account
+        self, taker: Taker, quotas: Sequence[Quota], amount: Amount, account: Account
     ) -> Reservation:
+        if not quotas:
+            return Reservation(())
+        uploader = await self._uploader(taker, quotas)
         now = self._now()
         wanted = claims(quotas, uploader, amount, now, self._zone)
         if not wanted:
@@ -153,18 +161,20 @@ def _files(reservation: Reservation) -> int:
     return max((c.amount for c in reservation.claims if c.quota.unit == "files"), default=0)
 
 
-def uploader_of(sender: Sender, target: FileTarget | RowTarget) -> Uploader:
-    """Whose quotas it is about, as far as a request tells."""
-    channel_id, team_id = "", ""
+def _uploader(sender: Sender, target: FileTarget | RowTarget, place: Place) -> Uploader:
+    channel_id, team_id = "", place.team_id
     if isinstance(target, FileTarget):
         channel_id = target.channel_id
     else:
-        team_id = target.team_id
+        team_id = target.team_id or team_id
     identity, machine = sender.identity, sender.machine
     if identity is None:
         return Uploader(None, channel_id=channel_id, team_id=team_id)
+    roles = roles_of(identity)
+    if place.team_admin:
+        roles |= {Role.TEAM_ADMIN}
     key = machine.label if machine is not None else None
-    return Uploader(identity.user_id, roles_of(identity), key, channel_id, team_id)
+    return Uploader(identity.user_id, roles, key, channel_id, team_id)
 
 
 def refused_by_ledger() -> Refused:

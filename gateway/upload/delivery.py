@@ -9,7 +9,7 @@ from gateway.body.spool import Spool
 from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
-from gateway.upload.booking import Booking
+from gateway.upload.booking import Booking, Taker
 from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.form import FORM_ROOM
 from gateway.upload.incoming import IncomingFile, Ready, Together, WaitingFile
@@ -76,8 +76,8 @@ class Delivery:
             judge = Judge(decision, facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            sender, target = caller.sender, file.target
-            ready, reservation = await self._reserve(sender, target, ready, held, account)
+            taker = _taker(caller.sender, file.target, judge.decision)
+            ready, reservation = await self._reserve(taker, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
     async def receive(
@@ -109,8 +109,8 @@ class Delivery:
                 judge = Judge(decision, waiting.facts)
                 await self._reception.judge_anew(waiting, judge, held, account)
             ready = at_rest(waiting.whole)
-            sender = caller.sender
-            ready, reservation = await self._reserve(sender, target, ready, held, account)
+            taker = _taker(caller.sender, target, decision or waiting.decision)
+            ready, reservation = await self._reserve(taker, ready, held, account)
             return await self._forward(caller, target, ready, reservation, waiting.facts, account)
 
     async def deliver_form(
@@ -128,8 +128,8 @@ class Delivery:
         """
         facts = Facts(form.target.name, together.size)
         ready = Ready(content, together.size)
-        sender, files = caller.sender, len(together.files)
-        ready, reservation = await self._reserve(sender, form.target, ready, held, account, files)
+        taker, files = _taker(caller.sender, form.target, together.decision), len(together.files)
+        ready, reservation = await self._reserve(taker, ready, held, account, files)
         answer = await self._forward(caller, form.target, ready, reservation, facts, account)
         together.end(facts.outcome, facts.reason)
         return answer
@@ -162,7 +162,8 @@ class Delivery:
             judge = Judge(await self.decide(sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
-            ready, reservation = await self._reserve(sender, file.target, ready, held, account)
+            taker = _taker(sender, file.target, judge.decision)
+            ready, reservation = await self._reserve(taker, ready, held, account)
             passage = Passage(ready.content)
             try:
                 await self._pass(passage, ready, reservation, onward, account)
@@ -178,7 +179,6 @@ class Delivery:
         self,
         spool: Spool,
         file: IncomingFile,
-        decision: Decision,
         together: Together,
         account: Account,
     ) -> None:
@@ -188,8 +188,8 @@ class Delivery:
         """
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
-            most = decision.policy.max_file_size - together.size
-            judge = Judge(decision, facts)
+            most = together.decision.policy.max_file_size - together.size
+            judge = Judge(together.decision, facts)
             await self._reception.receive_into(spool, file, judge, most, account)
         together.files.append(facts)
 
@@ -210,26 +210,25 @@ class Delivery:
         reservation = None
         ready = Ready(passage.content, together.size)
         if together.files:
-            files = len(together.files)
-            _, reservation = await self._reserve(sender, form.target, ready, held, account, files)
+            taker, files = _taker(sender, form.target, together.decision), len(together.files)
+            _, reservation = await self._reserve(taker, ready, held, account, files)
         await self._pass(passage, ready, reservation, onward, account)
         together.end(*judged_by_mattermost(passage.status))
 
     async def _reserve(
         self,
-        sender: Sender,
-        target: FileTarget | RowTarget,
+        taker: Taker | None,
         ready: Ready,
         held: Held,
         account: Account,
         files: int = 1,
     ) -> tuple[Ready, Reservation | None]:
-        if not self._booking.quotas(sender):
+        if taker is None:
             return ready, None
         account.enter(Stage.RESERVE)
         try:
             wanted = Amount(ready.at_most, files)
-            return ready, await self._booking.reserve(sender, target, wanted, account)
+            return ready, await self._booking.reserve(taker, wanted, account)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
             if ready.source is None or exceeded.claim.quota.unit != "bytes":
@@ -237,7 +236,7 @@ class Delivery:
             # Only the bound does not fit; the file itself may.
             limit = Limit(exceeded.remaining, refusal)
         ready = await self._reception.receive_rest(ready, ready.source, limit, held)
-        return await self._reserve(sender, target, ready, held, account, files)
+        return await self._reserve(taker, ready, held, account, files)
 
     async def _forward(
         self,
@@ -297,6 +296,12 @@ class Delivery:
         if caller.credential.kind is CredentialKind.QUERY:
             query += f"&access_token={_quoted(caller.credential.token)}"
         return f"{self._mattermost.subpath}/api/v4/files?{query}".encode()
+
+
+def _taker(sender: Sender, target: FileTarget | RowTarget, decision: Decision) -> Taker | None:
+    """Who takes from quotas, if there are any; strangers do not."""
+    quotas = decision.policy.quotas
+    return Taker(sender, target, quotas) if quotas and sender.identity is not None else None
 
 
 def _quoted(value: str) -> str:

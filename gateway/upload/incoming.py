@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 
 from gateway.accounting import Account
 from gateway.body.spool import Whole
+from gateway.policy.ruleset import Decision
 from gateway.upload.facts import Accounted, Facts
 from gateway.upload.request import FileTarget, RowTarget, Source
 from gateway.upstream.exchange import Content
@@ -49,6 +50,8 @@ class WaitingFile:
     file: IncomingFile
     whole: Whole
     facts: Facts
+    decision: Decision
+    """By what it was judged first."""
 
     @property
     def size(self) -> int:
@@ -59,10 +62,11 @@ class WaitingFile:
 class Together:
     """Files of one form, which share its fate: at the end each is put into the account."""
 
-    __slots__ = ("_account", "files")
+    __slots__ = ("_account", "decision", "files")
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: Account, decision: Decision) -> None:
         self._account = account
+        self.decision = decision
         self.files: list[Facts] = []
 
     @property

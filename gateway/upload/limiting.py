@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from gateway.ledger.quotas import strictest
 from gateway.machines.admission import Machine
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, credential_limited
@@ -30,4 +31,7 @@ def narrowed(decision: Decision, machine: Machine) -> Decision:
     limits = machine.limits.policy(machine.label)
     policy = decision.policy
     size = min(policy.max_file_size, limits.max_file_size)
-    return replace(decision, policy=replace(policy, max_file_size=size, also=limits))
+    policy = replace(policy, max_file_size=size, also=limits)
+    if machine.limits.quota is not None:
+        policy = replace(policy, quotas=strictest([*policy.quotas, machine.limits.quota]))
+    return replace(decision, policy=policy)

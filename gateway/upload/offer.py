@@ -10,7 +10,7 @@ from gateway.ledger.quotas import Claim, Usage
 from gateway.policy.rules import Policy
 from gateway.policy.ruleset import NO_LIMIT, Decision
 from gateway.policy.selectors import EVERYTHING, NOTHING
-from gateway.upload.booking import Booking
+from gateway.upload.booking import Booking, Taker
 from gateway.upload.describe import parse_query, require_channel_id
 from gateway.upload.identify import Callers
 from gateway.upload.request import Answer, FileTarget, RowTarget, Sender, UploadRequest
@@ -49,7 +49,7 @@ class Offers:
             target = FileTarget(channel_id, "", "")
         decision = await self._rulings.decide(FILES.name, sender, target)
         account.enter(Stage.RESERVE)
-        quotas = await self._booking.used(sender, target)
+        quotas = await self._booking.used(Taker(sender, target, decision.policy.quotas))
         body = json.dumps(_document(_Told(sender, channel_id, decision, quotas)))
         return Answer(200, _HEADERS, body.encode())
 

@@ -79,7 +79,7 @@ class Reception:
         await asyncio.sleep(0)
         spool = await self._receive(file, head, judge, held, memory)
         judge.facts.size = spool.size
-        waiting = WaitingFile(file, spool, judge.facts)
+        waiting = WaitingFile(file, spool, judge.facts, judge.decision)
         await self.examine(waiting, judge, held, account)
         return waiting
 

@@ -36,13 +36,18 @@ class Rulings:
         self, endpoint: str, sender: Sender, target: FileTarget | RowTarget
     ) -> Decision:
         rules = self._rulebook.rules
+        place = await self.place(sender, target) if rules.questions else NOWHERE
+        return rules.decide(_circumstances(endpoint, sender, place))
+
+    async def place(self, sender: Sender, target: FileTarget | RowTarget) -> Place:
+        """What rules and quotas need to know of where a file goes. Raises as ``decide``."""
+        rules = self._rulebook.rules
         try:
-            place = await self._place(sender, target, rules.questions)
+            return await self._place(sender, target, rules.questions | rules.quota_questions)
         except Refused as refused:
             if refused.refusal.status == 401 and sender.credential is not None:
                 self._forget(sender.credential)
             raise
-        return rules.decide(_circumstances(endpoint, sender, place))
 
     def before(self, endpoint: str, sender: Sender) -> Decision | None:
         """For files of which it is not known yet where they go; None if that is no matter."""

@@ -35,7 +35,7 @@ from gateway.refusals import (
     unreadable_request,
     upload_session_unverified,
 )
-from gateway.upload.booking import Booking
+from gateway.upload.booking import Booking, Taker
 from gateway.upload.chunk import Chunk, Turn, check_size, facts_of, questions
 from gateway.upload.declaration import Declaration, read_declaration
 from gateway.upload.describe import parse_query
@@ -101,7 +101,7 @@ class UploadSessions:
             name, size = declaration.name, declaration.size
             Judge(decision, facts).ask(lambda policy: judge_declaration(policy, name, size))
             self._keeping.check(decision)
-            reservation = await self._reserve(caller, declaration, account)
+            reservation = await self._reserve(caller, declaration, decision, account)
             answer = await self._announce(caller, request, declaration, reservation, account)
         if answer.status >= 300:
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
@@ -115,14 +115,14 @@ class UploadSessions:
         return await self._rulings.decide(endpoint, caller.sender, target)
 
     async def _reserve(
-        self, caller: Caller, declaration: Declaration, account: Account
+        self, caller: Caller, declaration: Declaration, decision: Decision, account: Account
     ) -> Reservation:
         if declaration.is_import:  # it is the server's, and counts against nobody's quota
             return Reservation(())
         account.enter(Stage.RESERVE)
         try:
-            target, wanted = FileTarget(declaration.channel_id, "", ""), Amount(declaration.size)
-            return await self._booking.reserve_for_session(caller.sender, target, wanted, account)
+            taker, wanted = _taker(caller, declaration, decision), Amount(declaration.size)
+            return await self._booking.reserve_for_session(taker, wanted, account)
         except QuotaExceeded as exceeded:
             raise Refused(self._booking.refusal(exceeded)) from exceeded
 
@@ -259,12 +259,11 @@ class UploadSessions:
 
     async def _reserve_running(self, turn: Turn, account: Account) -> Reservation:
         """What the chunk takes from quotas of uploads that run at once. Raises Refused."""
-        caller, session = turn.caller, turn.session
-        if session.is_import:
+        if turn.session.is_import:
             return Reservation(())
-        target = FileTarget(session.channel_id, "", "")
+        taker = _taker(turn.caller, turn.session, turn.decision)
         try:
-            return await self._booking.reserve_for_chunk(caller.sender, target, account)
+            return await self._booking.reserve_for_chunk(taker, account)
         except QuotaExceeded as exceeded:
             raise Refused(self._booking.refusal(exceeded)) from exceeded
 
@@ -321,6 +320,11 @@ class UploadSessions:
         caller = await self._callers.identify(request, account)
         parse_query(request.query)  # nothing in it counts, but it must be readable in one way
         return caller
+
+
+def _taker(caller: Caller, session: Declaration | UploadSession, decision: Decision) -> Taker:
+    target = FileTarget(session.channel_id, "", "")
+    return Taker(caller.sender, target, decision.policy.quotas)
 
 
 def _check_verdict(session: UploadSession, decision: Decision, record: SessionRecord) -> None:

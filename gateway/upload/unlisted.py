@@ -14,7 +14,6 @@ from gateway.body.form_writer import ANY_FILE, Framing
 from gateway.body.nature import Look, Nature, declared
 from gateway.body.spool import Spool
 from gateway.identity.sessions import Sessions
-from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, ambiguous_request
 from gateway.units import format_size
 from gateway.upload.delivery import Delivery
@@ -119,8 +118,8 @@ async def _relay_form(upload: _Upload, boundary: bytes) -> None:
     decision = await delivery.decide(upload.sender, RowTarget("", b""))
     delivery.judge_form(decision, NAMELESS, request.content_length, account, _ROOM)
     form = Form(boundary, request.body, request.content_length)
-    with Held() as held, Together(account) as together:
-        written = _WrittenForm(upload, decision, delivery.spool(held), together)
+    with Held() as held, Together(account, decision) as together:
+        written = _WrittenForm(upload, delivery.spool(held), together)
         while (part := await form.next_content()) is not None:
             await written.add(part)
         passage = await written.end()
@@ -133,11 +132,8 @@ async def _relay_form(upload: _Upload, boundary: bytes) -> None:
 class _WrittenForm:
     """The gateway's own form, in a spool, part after part."""
 
-    def __init__(
-        self, upload: _Upload, decision: Decision, spool: Spool, together: Together
-    ) -> None:
+    def __init__(self, upload: _Upload, spool: Spool, together: Together) -> None:
         self._upload = upload
-        self._decision = decision
         self._spool = spool
         self._together = together
         self._framing = Framing()
@@ -173,9 +169,7 @@ class _WrittenForm:
     async def _receive(self, name: str, source: Source, content_type: str | None) -> None:
         upload = self._upload
         file = upload.file(name, source, None, content_type)
-        await upload.delivery.receive_into(
-            self._spool, file, self._decision, self._together, upload.account
-        )
+        await upload.delivery.receive_into(self._spool, file, self._together, upload.account)
 
     async def _take_value(self, head: bytes, part: FilePart) -> None:
         problem = f"the form’s fields are longer than {format_size(_VALUES_ROOM)}."

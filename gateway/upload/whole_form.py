@@ -14,7 +14,7 @@ from gateway.body.form_writer import FormWriter
 from gateway.body.spool import BLOCK_BYTES
 from gateway.endpoints import FROM_SERVERS, Endpoint, Way
 from gateway.identity.sessions import Sessions
-from gateway.policy.ruleset import Decision
+from gateway.policy.ruleset import ANYTHING, Decision
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -127,7 +127,7 @@ async def _send_body(upload: _Upload) -> Answer:
 async def _send_nothing(upload: _Upload, content_type: bytes) -> Answer:
     """Mattermost says what it misses, without getting any of the body."""
     caller, account = upload.caller_of(content_type), upload.account
-    with Held() as held, Together(account) as no_files:
+    with Held() as held, Together(account, Decision(ANYTHING)) as no_files:
         return await upload.delivery.deliver_form(
             caller, upload.whole(0), Content(), no_files, held, account
         )
@@ -141,12 +141,12 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
     upload.delivery.judge_form(decision, upload.endpoint.fields[0], request.content_length, account)
     form = Form(boundary, request.body, request.content_length)
     writer = FormWriter()
-    with Held() as held, Together(account) as together:
+    with Held() as held, Together(account, decision) as together:
         while (part := await form.next_part()) is not None:
             if isinstance(part, Field):
                 writer.add_value(part.name, part.value)
             else:
-                await _receive(upload, decision, part, writer, together, held)
+                await _receive(upload, part, writer, together, held)
         writer.end()
         content = Content(b"", writer.read, writer.length)
         caller, whole = upload.caller_of(writer.content_type), upload.whole(together.size)
@@ -155,7 +155,6 @@ async def _send_form(upload: _Upload, boundary: bytes) -> Answer:
 
 async def _receive(
     upload: _Upload,
-    decision: Decision,
     part: FilePart,
     writer: FormWriter,
     together: Together,
@@ -164,7 +163,7 @@ async def _receive(
     """Receive and judge a file. The files of a form may be as large as one, together."""
     if len(together.files) == _MOST_FILES:
         raise Refused(ambiguous_request(f"the form has more than {_MOST_FILES} files."))
-    name, delivery = stored_name(part.filename), upload.delivery
+    name, delivery, decision = stored_name(part.filename), upload.delivery, together.decision
     file = IncomingFile(RowTarget(name, b""), part, None, None, part.content_type)
     memory = BLOCK_BYTES - held.in_memory
     waiting = await delivery.receive(file, decision, held, memory, upload.account)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.ledger.language import parse_quotas
 from gateway.places import Question
 from gateway.policy.circumstances import Circumstances, Conditions, IdentityKind, Role
 from gateway.policy.judge import judge_content, judge_declaration
@@ -19,7 +20,8 @@ USUAL = Policy(
 )
 EMOJI = replace(USUAL, max_file_size=100, allowed=TypeSelector.parse("images"))
 DEFAULTS = {"files": USUAL, "uploads": USUAL, "emoji": EMOJI}
-NO_RULES = Ruleset(DEFAULTS, frozenset({"files", "uploads"}))
+ATTACHMENTS = frozenset({"files", "uploads"})
+NO_RULES = Ruleset(DEFAULTS, ATTACHMENTS, counted=ATTACHMENTS)
 
 GUESTS = Conditions(roles=frozenset({Role.GUEST}))
 SQUARE = Conditions(channels=frozenset({"town-square"}))
@@ -103,11 +105,40 @@ def test_a_rule_can_say_everything() -> None:
         message="No.",
         archives=ArchiveRules(),
         images=ImageRules(),
+        quotas=parse_quotas("user 5 files/day"),
     )
     assert None not in [getattr(effects, item.name) for item in fields(effects)]
     (policy,) = ruled(PolicyRule("a", ALWAYS, effects)).decide(at()).policies
     assert {name: getattr(policy, name) for name in effects.said()} == effects.said()
     assert policy.within == EVERYTHING
+
+
+QUOTAS = parse_quotas("user 5 files/day, team 1GiB/day")
+
+
+def test_quotas_are_those_of_the_rule_that_decides() -> None:
+    usual = {
+        name: replace(policy, quotas=parse_quotas("user 1 file/day, team_admin 2 files/day"))
+        for name, policy in DEFAULTS.items()
+    }
+    guests = PolicyRule("guests", Conditions(roles=frozenset({Role.GUEST})), Effects(quotas=QUOTAS))
+    bots = PolicyRule("bots", Conditions(roles=frozenset({Role.BOT})), Effects(quotas=()))
+    rules = replace(ruled(guests, bots), defaults=usual)
+    for enforced in (True, False):  # a quota is not tried by watching: its books are real
+        rules = replace(rules, enforce=enforced)
+        assert rules.decide(at("files", Role.GUEST)).policy.quotas == QUOTAS
+        assert rules.decide(at("files", Role.BOT)).policy.quotas == ()
+        assert rules.decide(at("files", Role.USER)).policy.quotas == usual["files"].quotas
+        assert rules.plain["files"].policy.quotas == usual["files"].quotas
+        # Licences and the like count against nobody's.
+        assert rules.decide(at("emoji", Role.GUEST)).policy.quotas == ()
+        assert rules.plain["emoji"].policy.quotas == ()
+    assert rules.quota_questions == {Question.TEAM_ID, Question.TEAM_ADMIN}
+    assert rules.questions == frozenset()
+
+
+def test_a_verdict_holds_whatever_becomes_of_quotas() -> None:
+    assert replace(USUAL, quotas=QUOTAS).fingerprint() == USUAL.fingerprint()
 
 
 LARGE_TEXTS = Effects(max_file_size=5000, allowed=TypeSelector.parse("text"))

@@ -15,6 +15,7 @@ denied_extensions = "default, iso"
 allowed_names = ["Invoice-*.pdf", "Ä?.[ch]"]
 denied_names = "*,*"
 extension_agreement = "strict"
+quotas = []
 scan = true
 strip_metadata = "require"
 [rule.when]
@@ -44,6 +45,9 @@ GOOD = {
     "defaults": "[[rule]]\nname = 'a'\narchives = true\nimages = true\nstrip_metadata = true",
     "nothing": "[[rule]]\nname = 'a'\nallowed_types = []\ndenied_types = ''\nallowed_names = []\n"
     "denied_extensions = []\nstrip_metadata = false\nscan = false\n",
+    "quotas": "[[rule]]\nname = 'a'\nquotas = 'user 1.5GiB/day, user 200 files / hour,'\n"
+    "when = { endpoint = ['files', 'emoji'], role = ['guest', 'user'] }\n[[rule]]\nname = 'b'\n"
+    "quotas = ['guest 1 file total', 'team 20GiB/month', 'key 4 at once', 'everyone 1B/minute']\n",
     "sizes": "[[rule]]\nname = 'a'\nwhen.role = 'bot'\nmax_file_size = 1\n"
     "[[rule]]\nname = 'b'\nmax_file_size = ' 20kb '\n",
     "all": "[[rule]]\nname = 'a'\nallowed_types = '*'\ndenied_types = ['*/*', 'x-epoc/x-sisx-app']",
@@ -144,6 +148,11 @@ BAD = [
     Bad("extension_agreement = true", "extension_agreement: expected a string"),
     Bad('message = "two\\nlines"', "message of one line"),
     Bad("message = ' '", "message of one line"),
+    Bad("quotas = 'user 1GiB/dya'", "'user 1GiB/dya' is not a quota such as"),
+    Bad("quotas = ['user 1GiB/day', 'user 2GiB/day']", "a second quota for the same", UNSEEN),
+    Bad("quotas = 'user 0 files/day'", "a quota's limit is at least 1", UNSEEN),
+    Bad("quotas = ['user 1GiB/day', 5]", "quotas: expected a string"),
+    Bad("quotas = true", "quotas: expected a list"),
     Bad("archives = false", "archives: leave it out instead"),
     Bad("archives = 'yes'", "archives: expected a table"),
     Bad("archives.max_entries = 0", "archives.max_entries: input should be greater than or equal"),
@@ -168,6 +177,13 @@ BAD = [
     Bad("when = { endpoint = 'license', channel = 'x' }", "files for license are for", UNSEEN),
     Bad("when = { endpoint = 'team_image', channel = 'x' }", "are for no channel", UNSEEN),
     Bad("when = { endpoint = ['unlisted', 'emoji'], team = 'x' }", "are for no team", UNSEEN),
+    Bad("enforce = false\nquotas = 'user 1GiB/day'", "a rule that only watches takes", UNSEEN),
+    Bad("when.endpoint = 'license'\nquotas = 'user 1GiB/day'", "license take from none", UNSEEN),
+    Bad("when.identity = 'stranger'\nquotas = 'everyone 1GiB/day'", "takes from none", UNSEEN),
+    Bad("when.endpoint = 'emoji'\nquotas = 'channel 1GiB/day'", "are for no channel", UNSEEN),
+    Bad("when.endpoint = 'emoji'\nquotas = 'team_admin 1GiB/day'", "are for no team", UNSEEN),
+    Bad("when.identity = 'session'\nquotas = 'key 1GiB/day'", "has a key", UNSEEN),
+    Bad("when.role = ['guest', 'user']\nquotas = 'bot 1GiB/day'", "is no bot", UNSEEN),
     # Syntax
     Bad("a", "expected '=' after a key"),
     Bad("scan = ture", "this is not TOML: invalid value"),

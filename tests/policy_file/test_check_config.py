@@ -41,10 +41,12 @@ or team_admin, and identity is session, and user is alice.b:remote or bob, and c
    archives.unreadable = deny
    images.max_pixels = 6000
    images.max_frames = 7
+   quotas = []
 3. rest: always
    allowed_types = []
    denied_names = []
    scan = false
+   quotas = user 1536MiB/day, key 200 files/hour, team 1TiB total, guest 4 at once
 """
 
 RULES = f"""\
@@ -60,6 +62,7 @@ name = "rest"
 allowed_types = []
 denied_names = []
 scan = false
+quotas = "user 1.5 GiB/day, key 200 files/hour, team 1024GiB total, guest 4 at once"
 """
 
 

@@ -203,6 +203,7 @@ def test_the_strict_example_turns_everything_on() -> None:
     (rule,) = parse(EXAMPLE)
     assert rule.name == hardened().name
     unset = {name for name in keys_of(RuleTable) if name not in tomllib.loads(EXAMPLE)["rule"][0]}
-    assert unset == {"when", "enforce", "allowed_extensions", "allowed_names", "denied_names"}
+    of_certain_names = {"allowed_extensions", "allowed_names", "denied_names"}
+    assert unset == {"when", "enforce", "quotas", *of_certain_names}
     assert rule.effects.archives == ArchiveRules()
     assert rule.effects.images == ImageRules()

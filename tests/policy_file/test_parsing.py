@@ -54,6 +54,7 @@ def test_everything() -> None:
             message="No.",
             archives=ArchiveRules(1, 2, 3, 4, 5, Unseen.ALLOW, Unseen.DENY),
             images=ImageRules(6000, 7),
+            quotas=(),
         ),
         enforce=False,
     )

@@ -19,7 +19,7 @@ from tests.support.wire import Client
 KIB = 1024
 QUOTAS = (
     "user 100KiB/day, user 5 files/month, user 1 at once, channel 250KiB total, "
-    "team 1 file/day, everyone 1GiB/week, bot 1 file/day"
+    "team 30 files/day, everyone 1GiB/week, bot 1 file/day"
 )
 
 
@@ -68,6 +68,7 @@ def test_the_whole_story(
         "user-files-month": policies["user-files-month"],  # months differ
         "user-at-once": {"q": "1", "qu": '"concurrent-requests"'},
         "channel-bytes-total": {"q": "256000", "qu": '"content-bytes"'},
+        "team-files-day": {"q": "30", "qu": '"files"', "w": "86400"},
         "everyone-bytes-week": {"q": "1073741824", "qu": '"content-bytes"', "w": "604800"},
     }
     limits = fields(response.header("ratelimit"))

@@ -26,11 +26,12 @@ def delivery(mattermost: Mattermost, largest: int, spools: SpoolArea) -> Deliver
     places = Places(*asks, ttl=1, negative_ttl=1, size=1)
     examiner = Examiner(spools=spools, scanner=None, count_scan=lambda result, seconds: None)
     rules = Ruleset({"files": permissive(largest)})
+    rulings = Rulings(Rulebook(rules), places, lambda credential: None)
     return Delivery(
         endpoint="files",
         mattermost=mattermost,
-        rulings=Rulings(Rulebook(rules), places, lambda credential: None),
+        rulings=rulings,
         reception=Reception(detector=Detector(), examiner=examiner, spools=spools),
-        booking=Booking((), SQLiteLedger(spools.directory / "unused")),
+        booking=Booking(SQLiteLedger(spools.directory / "unused"), rulings.place),
         count_exchange=lambda result: None,
     )

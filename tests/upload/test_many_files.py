@@ -33,7 +33,7 @@ async def to_wait(receiver: Delivery, file: IncomingFile, held: Held, together: 
 async def into_a_form(
     receiver: Delivery, file: IncomingFile, held: Held, together: Together
 ) -> None:
-    await receiver.receive_into(receiver.spool(held), file, DECISION, together, Account())
+    await receiver.receive_into(receiver.spool(held), file, together, Account())
 
 
 @pytest.mark.parametrize("receive", [to_wait, into_a_form])
@@ -53,7 +53,7 @@ async def test_each_file_of_a_form_that_is_in_hand_leaves_others_their_turn(
     mattermost = Mattermost("http://127.0.0.1:1", "", connect_timeout=1, timeout=1)
     receiver = delivery(mattermost, 1000, SpoolArea(tmp_path, 1000))
     task = asyncio.create_task(others())
-    with Held() as held, Together(Account()) as together:
+    with Held() as held, Together(Account(), DECISION) as together:
         for _ in range(FILES):
             part = await form.next_part()
             assert isinstance(part, FilePart)
