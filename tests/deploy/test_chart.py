@@ -161,7 +161,11 @@ def test_numbers_stay_whole() -> None:
         ({"settings": {**UPSTREAM, "maxFilesize": "1MiB"}}, "maxFilesize"),
         ({"settings": UPSTREAM, "replicas": 2}, "replicas"),
         ({"settings": UPSTREAM, "replicaCount": 2}, "ledgerPerPod=true"),
-        ({"settings": UPSTREAM, "replicaCount": 2, "ledgerPerPod": True}, "persistence.enabled"),
+        (
+            {"settings": UPSTREAM, "replicaCount": 2, "ledgerPerPod": True},
+            "persistence.enabled=false",
+        ),
+        ({"settings": {**UPSTREAM, "ledgerUrl": None}, "replicaCount": 2}, "persistence.enabled"),
         ({"settings": UPSTREAM, "terminationGracePeriodSeconds": 305}, "has to be longer"),
         ({"settings": UPSTREAM, "httpRoute": {"enabled": True}}, "httpRoute.parentRefs"),
         ({"settings": {**UPSTREAM, "policyFile": "/x"}, "policy": "x"}, "settings.policyFile"),

@@ -88,12 +88,12 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- fail "policy and existingPolicyConfigMap set the policy file; leave settings.policyFile out" -}}
 {{- end -}}
 {{- $several := or .Values.autoscaling.enabled (gt (int .Values.replicaCount) 1) -}}
-{{- if and (eq .Values.pattern "proxy") $several (hasPrefix "sqlite" .Values.settings.ledgerUrl) -}}
-{{- if not .Values.ledgerPerPod -}}
-{{- fail "several replicas would each count quotas for themselves in an SQLite ledger of their own; say ledgerPerPod=true if that is meant" -}}
+{{- if and (eq .Values.pattern "proxy") $several -}}
+{{- if and (hasPrefix "sqlite" (default "" .Values.settings.ledgerUrl)) (not .Values.ledgerPerPod) -}}
+{{- fail "several replicas would each count quotas for themselves in an SQLite ledger of their own; set settings.ledgerUrl to a Redis, or say ledgerPerPod=true if that is meant" -}}
 {{- end -}}
 {{- if .Values.persistence.enabled -}}
-{{- fail "several replicas cannot share the volume of an SQLite ledger; say persistence.enabled=false" -}}
+{{- fail "several replicas cannot share the volume of one; say persistence.enabled=false" -}}
 {{- end -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
