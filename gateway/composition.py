@@ -1,7 +1,9 @@
 """The composition root: builds each part once, and knows them all."""
 
+import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -25,6 +27,7 @@ from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_zone
+from gateway.ledger.quotas import LedgerUnavailable
 from gateway.logs import Log
 from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
@@ -52,6 +55,8 @@ from gateway.upstream.mattermost import Mattermost
 
 _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
+_LEDGER_PAUSE = 1.0
+"""Seconds between tries to open a ledger without which the gateway has started."""
 _POLICY_KEPT = "policy.toml"
 NO_SCANS = "no rule says scan = true"
 _EXCESS = {
@@ -87,6 +92,7 @@ class Parts:
             timeout=settings.ledger_timeout,
             ca_file=settings.ledger_ca_file,
         )
+        self._opening: asyncio.Task[None] | None = None
         self._scanner_problem = ""
         checks = {
             "mattermost": self.mattermost.ping,
@@ -96,12 +102,30 @@ class Parts:
         self.readiness = Readiness(checks, log, details=self._details)
 
     async def start(self) -> None:
-        """Raises LedgerUnavailable."""
-        await self.ledger.open()
+        """Raises LedgerUnavailable, unless files pass without the ledger: it is opened later."""
+        try:
+            await self.ledger.open()
+        except LedgerUnavailable as error:
+            if self.settings.ledger_on_error != "allow":
+                raise
+            self.log.warning("ledger_not_ready", detail=str(error))
+            self._opening = asyncio.create_task(self._open_ledger())
 
     async def stop(self) -> None:
+        if self._opening is not None:
+            self._opening.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._opening
         await self.mattermost.close()
         await self.ledger.close()
+
+    async def _open_ledger(self) -> None:
+        while True:
+            await asyncio.sleep(_LEDGER_PAUSE)
+            with suppress(LedgerUnavailable):
+                await self.ledger.open()
+                self.log.info("ledger_ready")
+                return
 
     async def tell_of_scanner(self) -> None:
         """Log what an administrator should know of the scanner before the first file."""

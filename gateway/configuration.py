@@ -125,6 +125,18 @@ _METHODS: tuple[tuple[str, str, Callable[[bytes], object]], ...] = (
 """Methods of authentication, the settings of their files, and how these are read."""
 
 
+def quota_problems(settings: Settings) -> list[str]:
+    """Quotas in ``settings`` that could never apply."""
+    try:
+        quotas = parse_quotas(settings.quotas)
+    except ValueError:
+        return []  # which is told elsewhere
+    if {"api-key", "oidc"}.isdisjoint(settings.auth) and any(q.scope == "key" for q in quotas):
+        methods = f"{PREFIX}AUTH has neither api-key nor oidc, so that nobody has a key"
+        return [f"{PREFIX}QUOTAS={settings.quotas!r}: {methods}"]
+    return []
+
+
 def method_problems(settings: Settings) -> list[str]:
     """What is wrong with the methods that ``settings`` turn on."""
     problems = []
@@ -197,6 +209,7 @@ def checked_settings(
             f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
         )
     problems += method_problems(settings)
+    problems += quota_problems(settings)
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")

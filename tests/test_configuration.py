@@ -15,3 +15,11 @@ def test_sessions_that_could_expire_in_use() -> None:
     (problem,) = caught.value.problems
     assert problem.startswith("GATEWAY_UPLOAD_SESSION_TTL=59s: ")
     assert "GATEWAY_LEDGER_LEASE" in problem
+
+
+def test_quotas_for_keys_where_nobody_has_one() -> None:
+    with pytest.raises(SettingsError) as caught:
+        checked_settings({**UPSTREAM, "GATEWAY_QUOTAS": "user 1GiB/day, key 1GiB/day"})
+    (problem,) = caught.value.problems
+    assert problem.startswith("GATEWAY_QUOTAS='user 1GiB/day, key 1GiB/day': ")
+    assert "GATEWAY_AUTH has neither api-key nor oidc" in problem

@@ -27,7 +27,8 @@ from tests.support.wire import Client, Wire
 
 LIMIT = 1_500_000
 QUOTAS = (
-    f"user {LIMIT}/day, user 200 files/day, user 3 at once, channel 1GiB/day, everyone 1GiB total"
+    f"user {LIMIT}/day, user 200 files/day, user 3 at once, channel 1GiB/day, "
+    "team 1GiB/day, everyone 1GiB total"
 )
 GATEWAYS, THREADS, USERS, LARGEST, KILLS = 4, 6, 3, 60_000, 3
 
@@ -165,6 +166,7 @@ def test_the_books_are_exact_whoever_dies(ledger: tuple[str, Restart], tmp_path:
     assert len(uploads.statuses) > 100
     assert uploads.aborted > 20
     assert set(uploads.statuses.values()) >= {0, 201, 429}
+    assert books[f"team:{mattermost.team_id}"] == books["everyone"]
     _assert_exact(books, files, uploads, [user["id"] for user in users], mattermost.channel_id)
 
 

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,38 @@ def test_a_ledger_that_is_gone_for_a_while(
         result = "denied" if on_error == "deny" else "allowed"
         name = "upload_gateway_ledger_trouble_total"
         assert gateway.metric(name, operation="reserve", result=result) == 2
+
+
+def told(gateway: GatewayProcess, event: str) -> int:
+    """How often."""
+    return [line["event"] for line in gateway.log()].count(event)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_gateway_starts_without_its_ledger_by_choice(
+    workers: int, mattermost: StandInProcess, folder: Path, user: dict[str, Any]
+) -> None:
+    server = ValkeyServer(folder)
+    gateway = GatewayProcess(
+        mattermost.url,
+        folder,
+        workers=str(workers),
+        quotas="user 100KiB/day",
+        ledger_url=server.url,
+        ledger_on_error="allow",
+    )
+    with ExitStack() as running:
+        running.push(server)  # it is started later, and stopped last
+        running.enter_context(gateway)
+        client = Client(gateway.address, user["token"], mattermost.channel_id)
+        assert gateway.ready()[0] == 503
+        unchecked = client.raw("a.bin", bytes(90 * KIB))
+        assert (unchecked.status, unchecked.header("upload-quota")) == (201, "unchecked")
+        server.start()
+        gateway.wait_for(lambda: told(gateway, "ledger_ready") == told(gateway, "ledger_not_ready"))
+        gateway.wait_for(lambda: gateway.ready()[0] == 200)
+        assert client.raw("a.bin", bytes(60 * KIB)).status == 201
+        assert client.raw("a.bin", bytes(60 * KIB)).status == 429
 
 
 def test_a_gateway_starts_only_with_its_ledger(mattermost: StandInProcess, folder: Path) -> None:
