@@ -22,6 +22,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 GATEWAY = "127.0.0.1:8066"
 MATTERMOST = "127.0.0.1:8065"
 SECONDS = 20.0
+SEVERAL = "server 127.0.0.1:{} max_fails=0; server 127.0.0.1:{} max_fails=0;"
+"""What docs/proxies.md says of several gateways behind nginx."""
 
 
 @dataclass(frozen=True)
@@ -111,15 +113,29 @@ PROXIES: Mapping[str, Proxy] = {
 
 @contextmanager
 def running(
-    name: str, folder: Path, *, gateway: int, mattermost: int, only_uploads: bool = False
+    name: str,
+    folder: Path,
+    *,
+    gateway: int,
+    mattermost: int,
+    second_gateway: int | None = None,
+    only_uploads: bool = False,
 ) -> Iterator[tuple[str, int]]:
-    """The proxy's address; it sends uploads to the gateway, and the rest there, too, or past it."""
+    """The proxy's address; it sends uploads to the gateway, and the rest there, too, or past it.
+
+    nginx can have a second gateway.
+    """
     proxy = PROXIES[name]
     with socket.create_server(("127.0.0.1", 0)) as probe:
         ports = Ports(probe.getsockname()[1], gateway, mattermost)
     folder.mkdir()
     config = folder / proxy.example
-    config.write_text(proxy.text(ports, only_uploads=only_uploads))
+    text = proxy.text(ports, only_uploads=only_uploads)
+    if second_gateway is not None:
+        first = f"server 127.0.0.1:{gateway};"
+        assert first in text
+        text = text.replace(first, SEVERAL.format(gateway, second_gateway))
+    config.write_text(text)
     command = [part.format(config=config, folder=folder) for part in proxy.command]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
