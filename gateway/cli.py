@@ -1,4 +1,4 @@
-"""The command line: ``mattermost-upload-gateway serve | check-config | check | keys | demo``."""
+"""The command line: ``mattermost-upload-gateway serve | check-config | check | keys | …``."""
 
 import argparse
 import asyncio
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway import __version__, key_commands
+from gateway import __version__, audit_commands, key_commands
 from gateway.checking.report import as_json, table
 from gateway.composition import check_files
 from gateway.configuration import checked_settings, file_rules_from
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check_config)
     _add_check(commands)
     key_commands.add_commands(commands)
+    audit_commands.add_commands(commands)
     demo = commands.add_parser("demo", help="a guided tour on an embedded stand-in Mattermost")
     demo.add_argument(
         "--serve", action="store_true", help="keep everything running and print commands to try"

@@ -169,7 +169,7 @@ def test_the_command_line() -> None:
         [sys.executable, "-m", "gateway", "--help"], capture_output=True, text=True, check=True
     ).stdout
     commands = set(re.findall(r"^    ([a-z-]+)\b", told, re.M))
-    assert commands == {"serve", "check-config", "check", "keys", "demo"}
+    assert commands == {"serve", "check-config", "check", "keys", "audit", "demo"}
     assert commands <= set(re.findall(r"`mattermost-upload-gateway ([a-z-]+)", README.read_text()))
 
 

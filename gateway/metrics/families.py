@@ -133,6 +133,18 @@ POLICY_STALE = Family(
     "Processes in which older rules are in force, since the policy file is wrong.",
 )
 
+AUDIT_LINES = Family(
+    f"{PREFIX}audit_lines",
+    "counter",
+    "Lines of the audit log by result: written, lost.",
+    ("result",),
+)
+AUDIT_FAILING = Family(
+    f"{PREFIX}audit_failing",
+    "gauge",
+    "Processes that cannot write the audit log at the moment.",
+)
+
 ALL = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -151,4 +163,6 @@ ALL = (
     PLACE_LOOKUPS,
     SCANS,
     SCAN_SECONDS,
+    AUDIT_LINES,
+    AUDIT_FAILING,
 )
