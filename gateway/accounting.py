@@ -79,6 +79,7 @@ class Account:
         "spent",
         "started",
         "status",
+        "trace_id",
         "user_id",
         "websocket",
     )
@@ -86,6 +87,7 @@ class Account:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
         self.started = clock()
+        self.trace_id = ""
         self.endpoint = "other"
         self.status = 0
         self.outcome = Outcome.ACCEPTED
@@ -213,6 +215,7 @@ def _fields(
 ) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": id_,
+        "trace_id": account.trace_id,
         "client": client,
         "method": method,
         "path": path,

@@ -274,8 +274,8 @@ class Settings(BaseModel):
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
-        description="Addresses or networks (CIDR) whose `X-Forwarded-*` and `X-Request-Id` "
-        "headers are believed; none by default.",
+        description="Addresses or networks (CIDR) whose `X-Forwarded-*`, `X-Request-Id`, "
+        "`traceparent` and `tracestate` headers are believed; none by default.",
     )
     connect_timeout: Duration = Field(
         5.0, description="How long connecting to Mattermost, or to ClamAV, may take."
