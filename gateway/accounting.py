@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.logs import Log
 from gateway.metrics.families import STAGES
@@ -43,6 +43,9 @@ class FileAccount(NamedTuple):
     scan: str | None = None
     """What a scan for malware came to."""
     scan_detail: str | None = None
+    sha256: str | None = None
+    answer: bytes = b""
+    """What Mattermost answered to it."""
 
 
 @dataclass(slots=True)
@@ -64,17 +67,20 @@ class Account:
         "_entered",
         "_stage",
         "bytes_received",
+        "channel_id",
         "clock",
         "detail",
         "endpoint",
         "files",
         "headers",
+        "is_upload",
         "machine",
         "outcome",
         "reason",
         "spent",
         "started",
         "status",
+        "trace_id",
         "user_id",
         "websocket",
     )
@@ -82,6 +88,7 @@ class Account:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
         self.started = clock()
+        self.trace_id = ""
         self.endpoint = "other"
         self.status = 0
         self.outcome = Outcome.ACCEPTED
@@ -89,6 +96,9 @@ class Account:
         self.user_id: str | None = None
         self.machine: Mapping[str, object] | None = None
         """What the log says of a program that has a credential of the gateway's own."""
+        self.channel_id = ""
+        self.is_upload = False
+        """Whether it is for an address that takes files, and brings them."""
         self.bytes_received = 0
         self.files: list[FileAccount] = []
         self.headers: Sequence[tuple[bytes, bytes]] = ()
@@ -138,12 +148,20 @@ class Account:
         self.status = self.status or 503
 
 
+class Audit(Protocol):
+    """What else closed accounts are turned into."""
+
+    def close(self, account: Account, *, client: str, id_: str) -> None:
+        """Called exactly once for each."""
+
+
 class Accountant:
     """Turns closed accounts into metrics and log lines."""
 
-    def __init__(self, metrics: Metrics, log: Log) -> None:
+    def __init__(self, metrics: Metrics, log: Log, audit: Audit | None = None) -> None:
         self.metrics = metrics
         self.log = log
+        self._audit = audit
 
     def open(self) -> Account:
         self.metrics.begin_request()
@@ -177,6 +195,8 @@ class Accountant:
             metrics.file(file.outcome, file.reason, file.group, stored)
             for rule, reason in file.would_refuse.items():
                 metrics.would_refuse(rule, reason)
+        if self._audit is not None:
+            self._audit.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
             fields = _fields(account, method, path, client, id_, seconds)
@@ -198,6 +218,7 @@ def _fields(
 ) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": id_,
+        "trace_id": account.trace_id,
         "client": client,
         "method": method,
         "path": path,

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway import __version__, key_commands
+from gateway import __version__, audit_commands, key_commands
 from gateway.checking.report import as_json, complaint, table
 from gateway.composition import NO_SCANS, check_files
 from gateway.configuration import checked_settings, file_rules_from
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check_config)
     _add_check(commands)
     key_commands.add_commands(commands)
+    audit_commands.add_commands(commands)
     demo = commands.add_parser("demo", help="a guided tour on an embedded stand-in Mattermost")
     demo.add_argument(
         "--serve", action="store_true", help="keep everything running and print commands to try"

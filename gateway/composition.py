@@ -2,17 +2,21 @@
 
 import asyncio
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
 
 from gateway.accounting import Accountant
+from gateway.audit.file import AuditFile
+from gateway.audit.writer import AuditWriter
 from gateway.body.kept import KeptFiles
 from gateway.body.spool import SpoolArea
 from gateway.checking.files import Checked, Unread, check
 from gateway.configuration import file_rules_from, ruleset_from, tls_from
+from gateway.decisions import Decisions
 from gateway.edge.admin import Readiness, admin_app
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
@@ -31,10 +35,12 @@ from gateway.ledger.quotas import LedgerUnavailable
 from gateway.logs import Log
 from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
-from gateway.metrics.exposition import Read, exposition
-from gateway.metrics.metrics import Metrics
+from gateway.metrics.exposition import Read, exposition, total
+from gateway.metrics.families import AUDIT_FAILING
+from gateway.metrics.metrics import AuditMetrics, Metrics
 from gateway.policy.circumstances import Circumstances
 from gateway.policy_in_force import PolicyInForce
+from gateway.refusals import Refused, audit_unavailable
 from gateway.scanner.clamd import ClamAV, ScanFailed
 from gateway.scanner.scanner import Scanner
 from gateway.settings import Settings
@@ -57,6 +63,7 @@ _STRANGERS_PART = 4
 """The share of the spool area that strangers may fill: the fourth part."""
 _LEDGER_PAUSE = 1.0
 """Seconds between tries to open a ledger without which the gateway has started."""
+_RETRY_AUDIT_AFTER = 5
 _POLICY_KEPT = "policy.toml"
 NO_SCANS = "no rule says scan = true"
 _EXCESS = {
@@ -94,10 +101,12 @@ class Parts:
         )
         self._opening: asyncio.Task[None] | None = None
         self._scanner_problem = ""
+        self.audit_fails: Callable[[], bool] = lambda: False
         checks = {
             "mattermost": self.mattermost.ping,
             "ledger": self.ledger.check,
             "scanner": self._check_scanner,
+            "audit": self._check_audit,
         }
         self.readiness = Readiness(checks, log, details=self._details)
 
@@ -157,7 +166,14 @@ class Parts:
 
     def _details(self) -> Mapping[str, str]:
         problem = {"scanner": self._scanner_problem} if self._scanner_problem else {}
+        if self.audit_fails() and self.settings.audit_on_error == "pass":
+            problem["audit"] = "not available, so that files pass without a record"
         return {**self.policy.details(), **problem}
+
+    async def _check_audit(self) -> None:
+        """Raises OSError if files are to be recorded, and may not pass unrecorded."""
+        if self.audit_fails() and self.settings.audit_on_error == "refuse":
+            raise OSError("the audit log cannot be written")
 
 
 def _scanner(settings: Settings) -> Scanner | None:
@@ -177,9 +193,18 @@ def _scanner(settings: Settings) -> Scanner | None:
 
 
 class Waiting:
-    """The files that wait for something, to be closed after the application."""
+    """What waits for something, files and lines, to be closed after the application."""
 
-    def __init__(self, spools: SpoolArea, examiner: Examiner, sweeper: Sweeper) -> None:
+    def __init__(
+        self,
+        spools: SpoolArea,
+        examiner: Examiner,
+        sweeper: Sweeper,
+        audit: AuditWriter | None,
+        log: Log,
+    ) -> None:
+        self._audit = audit
+        self._log = log
         self._spools = spools
         self._examiner = examiner
         self._sweeper = sweeper
@@ -188,12 +213,16 @@ class Waiting:
         await self._sweeper.close()
         self._spools.close()
         self._examiner.close()
+        if self._audit is not None and (lost := await asyncio.to_thread(self._audit.close)):
+            self._log.error("audit_lost", lines=lost)
 
 
 def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     """The application that clients talk to, and what is to be closed after it."""
     settings, mattermost = parts.settings, parts.mattermost
-    accountant = Accountant(Metrics(cells), parts.log)
+    audit = _audit(settings, parts.log, cells)
+    decisions = None if audit is None else Decisions(audit.put)
+    accountant = Accountant(Metrics(cells), parts.log, decisions)
     metrics = accountant.metrics
     spools = _spools(settings)
 
@@ -218,7 +247,19 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         count=metrics.place,
     )
     rulings = Rulings(parts.policy.rulebook, places, callers.forget)
-    examiner = Examiner(spools=spools, scanner=parts.scanner, count_scan=metrics.scan)
+    examiner = Examiner(
+        spools=spools,
+        scanner=parts.scanner,
+        count_scan=metrics.scan,
+        hashes=audit is not None,
+    )
+    reception = partial(
+        Reception,
+        detector=detector,
+        examiner=examiner,
+        hash_streams=audit is not None and settings.audit_hashes == "all",
+    )
+    check_audit = _audit_check(settings, audit)
     parts.policy.count_with(metrics.policy)
 
     booking = Booking(
@@ -235,7 +276,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
             endpoint=endpoint,
             mattermost=mattermost,
             rulings=rulings,
-            reception=Reception(detector=detector, examiner=examiner, spools=spools),
+            reception=reception(spools=spools),
             booking=booking,
             count_exchange=metrics.exchange,
         )
@@ -284,6 +325,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
             unlisted_uploads,
             settings.unlisted_uploads,
             subpath=settings.subpath,
+            check_audit=check_audit,
         ),
         progress=progress,
         websockets=WebSockets(mattermost, accountant),
@@ -294,8 +336,37 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,
         serve_rest=settings.mode == "proxy",
+        check_audit=check_audit,
     )
-    return app, Waiting(spools, examiner, Sweeper(kept_files, records))
+    sweeper = Sweeper(kept_files, records)
+    return app, Waiting(spools, examiner, sweeper, audit, parts.log)
+
+
+def _audit(settings: Settings, log: Log, cells: Cells) -> AuditWriter | None:
+    if settings.audit_log is None:
+        return None
+    loop = asyncio.get_running_loop()
+
+    def tell(error: OSError | None) -> None:
+        """Comes from another thread, and perhaps after the loop's end."""
+        event = "audit_writable" if error is None else "audit_unwritable"
+        fields = {} if error is None else {"detail": f"{type(error).__name__}: {error}"}
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(partial(log.error, event, **fields))
+
+    return AuditWriter(AuditFile(settings.audit_log), AuditMetrics(cells), tell)
+
+
+def _audit_check(settings: Settings, audit: AuditWriter | None) -> Callable[[], None] | None:
+    """What refuses uploads while they cannot be recorded, if it shall."""
+    if audit is None or settings.audit_on_error == "pass":
+        return None
+
+    def check() -> None:
+        if audit.failing:
+            raise Refused(audit_unavailable(_RETRY_AUDIT_AFTER))
+
+    return check
 
 
 async def check_files(
@@ -321,4 +392,6 @@ def _spools(settings: Settings) -> SpoolArea:
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:
     """The admin port's application."""
+    # Where there are workers, it is they who write the audit log.
+    parts.audit_fails = lambda: total(read_metrics, AUDIT_FAILING) > 0
     return admin_app(parts.readiness, lambda: exposition(read_metrics))

@@ -175,6 +175,15 @@ def tls_from(settings: Settings) -> ssl.SSLContext | None:
     raise SettingsError([f"{PREFIX}UPSTREAM_CA_FILE={ca_file}: {problem}"])
 
 
+def _unwritable(path: Path) -> str:
+    """What keeps the gateway from writing to ``path`` and beside it; empty if nothing does."""
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return "its folder is none that can be written to"
+    if path.exists() and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+        return "this is no file that can be read and written to"
+    return ""
+
+
 def checked_settings(
     environ: Mapping[str, str] = os.environ, *, with_file: bool = True
 ) -> Settings:
@@ -192,6 +201,7 @@ def checked_settings(
             upload_session_ttl=1.0,
             ledger_lease=1.0,
             spool_dir=None,
+            audit_log=None,
             policy_file=Path(path) if (path := environ.get(f"{PREFIX}POLICY_FILE")) else None,
             scanner_url=environ.get(f"{PREFIX}SCANNER_URL"),
             upstream_url="",
@@ -213,6 +223,9 @@ def checked_settings(
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")
+    audit_log = settings.audit_log
+    if audit_log is not None and (problem := _unwritable(audit_log)):
+        problems.append(f"{PREFIX}AUDIT_LOG={audit_log}: {problem}")
     try:
         tls_from(settings)
     except SettingsError as error:

@@ -29,20 +29,21 @@ _LINE_ENDS = (
 )
 
 
-def _encode(value: object) -> bytes:
-    return orjson.dumps(value, default=str)
+def encoded(document: object, *, sort: bool = False) -> bytes:
+    """``document`` as JSON on one line, with its keys in their order or in that of the alphabet."""
+    try:
+        line = orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS if sort else None)
+    except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
+        separators = (",", ":") if sort else None
+        return json.dumps(document, default=str, sort_keys=sort, separators=separators).encode()
+    if not line.isascii():
+        for end, escaped in _LINE_ENDS:
+            line = line.replace(end, escaped)
+    return line
 
 
 def _json(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:
-    line = {"time": when, "level": level, "event": event, **fields}
-    try:
-        encoded = _encode(line)
-    except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
-        return json.dumps(line, default=str).encode()
-    if not encoded.isascii():
-        for end, escaped in _LINE_ENDS:
-            encoded = encoded.replace(end, escaped)
-    return encoded
+    return encoded({"time": when, "level": level, "event": event, **fields})
 
 
 def _console(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:

@@ -465,6 +465,17 @@ def upstream_timeout() -> Refusal:
     )
 
 
+def audit_unavailable(retry_after: int) -> Refusal:
+    return Refusal(
+        "gateway.audit_unavailable",
+        503,
+        "audit_unavailable",
+        "Uploads cannot be recorded at the moment, so nothing can be uploaded. "
+        "Please try again shortly.",
+        retry_after=retry_after,
+    )
+
+
 def ledger_unavailable(retry_after: int) -> Refusal:
     return Refusal(
         "gateway.ledger_unavailable",

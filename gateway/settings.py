@@ -312,8 +312,8 @@ class Settings(BaseModel):
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
         (),
-        description="Addresses or networks (CIDR) whose `X-Forwarded-*` and `X-Request-Id` "
-        "headers are believed; none by default.",
+        description="Addresses or networks (CIDR) whose `X-Forwarded-*`, `X-Request-Id`, "
+        "`traceparent` and `tracestate` headers are believed; none by default.",
     )
     connect_timeout: Duration = Field(
         5.0, description="How long connecting to Mattermost, or to ClamAV, may take."
@@ -367,6 +367,21 @@ class Settings(BaseModel):
         "deny",
         description="What becomes of files of which ClamAV gives no verdict, for whatever reason: "
         "`allow` lets them pass without one.",
+    )
+    audit_log: FilePath | None = Field(
+        None,
+        description="A file that gets a line for each decision about a file, chained so that cuts "
+        "and changes show, see [docs/audit.md](docs/audit.md).",
+    )
+    audit_hashes: Literal["spooled", "all"] = Field(
+        "spooled",
+        description="Of which files the audit log tells the SHA-256: of those that are received "
+        "whole before their verdict, or of `all`, which costs time.",
+    )
+    audit_on_error: Literal["pass", "refuse"] = Field(
+        "pass",
+        description="What becomes of uploads while the audit log cannot be written: `refuse` "
+        "answers them with 503.",
     )
     log_format: Literal["json", "console"] = Field("json", description="`json` or `console`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -137,6 +137,7 @@ def test_an_upload(books: Books, clock: Clock) -> None:
         "level": "info",
         "event": "request",
         "request_id": "id1",
+        "trace_id": "",
         "client": "1.2.3.4",
         "method": "POST",
         "path": "/x",

@@ -1,12 +1,8 @@
 """A real Prometheus, with the configuration from deploy/, understands what the gateway tells."""
 
-import json
 import re
 import shutil
-import signal
 import subprocess
-import time
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,33 +11,14 @@ import pytest
 
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
+from tests.support.prometheus import CONFIGURATION, SECONDS, Prometheus, scraping
 from tests.support.wire import Client
 
 ROOT = Path(__file__).parent.parent
-CONFIGURATION = ROOT / "deploy" / "prometheus.yml"
-SECONDS = 20.0
 
 pytestmark = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed"
 )
-
-
-class Prometheus:
-    """One that runs, at ``address``."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Labels and value of each sample of now. Raises HTTPError if it is no PromQL."""
-        query = urllib.parse.urlencode({"query": expression})
-        url = f"http://{self._address}/api/v1/query?{query}"
-        with urllib.request.urlopen(url, timeout=SECONDS) as response:
-            result = json.loads(response.read())["data"]["result"]
-        return [(sample["metric"], float(sample["value"][1])) for sample in result]
-
-    def values(self, expression: str) -> list[float]:
-        return [value for _, value in self.query(expression)]
 
 
 @pytest.fixture(scope="module")
@@ -56,48 +33,14 @@ def gateway(
 def prometheus(
     gateway: GatewayProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
-    """It scrapes that gateway, and more often than deployed."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    text = CONFIGURATION.read_text()
-    for shown, here in (
-        ("127.0.0.1:8067", gateway.admin_url.removeprefix("http://")),
-        ("scrape_interval: 15s", "scrape_interval: 200ms"),
-    ):
-        assert shown in text
-        text = text.replace(shown, here)
-    config, log = folder / "prometheus.yml", folder / "log"
-    config.write_text(text)
-    command = [
-        "prometheus",
-        f"--config.file={config}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        "--web.listen-address=127.0.0.1:0",
-        "--log.format=json",
-    ]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        yield Prometheus(_address(process, log))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(SECONDS)
-
-
-def _address(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Where it listens, when it is ready."""
-    deadline = time.monotonic() + SECONDS
-    while "Server is ready to receive web requests" not in (text := log.read_text()):
-        assert process.poll() is None, text
-        assert time.monotonic() < deadline, text
-        time.sleep(0.02)
-    lines = [json.loads(line) for line in text.splitlines()]
-    return str(next(line["address"] for line in lines if line.get("msg") == "Listening on"))
+    with scraping(gateway.admin_url, tmp_path_factory.mktemp("prometheus")) as running:
+        yield running
 
 
 def promql() -> list[str]:
     """The expressions that docs/operations.md recommends; each is indented below its title."""
     text = (ROOT / "docs" / "operations.md").read_text()
-    block = re.search(r"In PromQL:\n\n```text\n(.*?)```", text, re.S)
+    block = re.search(r"first questions in\nPromQL:\n\n```text\n(.*?)```", text, re.S)
     assert block is not None
     below_titles = re.split(r"^\S.*\n", block[1], flags=re.M)
     return [" ".join(lines.split()) for lines in below_titles if lines.strip()]

@@ -169,7 +169,7 @@ def test_the_command_line() -> None:
         [sys.executable, "-m", "gateway", "--help"], capture_output=True, text=True, check=True
     ).stdout
     commands = set(re.findall(r"^    ([a-z-]+)\b", told, re.M))
-    assert commands == {"serve", "check-config", "check", "keys", "demo", "quota"}
+    assert commands == {"serve", "check-config", "check", "keys", "audit", "demo", "quota"}
     assert commands <= set(re.findall(r"`mattermost-upload-gateway ([a-z-]+)", README.read_text()))
 
 
@@ -284,7 +284,7 @@ def test_the_log_line_looks_like_that(session: Session) -> None:
     (line,) = (line for line in session.log if line.get("reason") == shown["reason"])
     assert list(line) == list(shown)
     assert set(line["stages"]) == set(shown["stages"])
-    vary = {"time", "request_id", "user_id", "duration", "bytes_received", "stages"}
+    vary = {"time", "request_id", "trace_id", "user_id", "duration", "bytes_received", "stages"}
     assert {k: v for k, v in line.items() if k not in vary} == {
         k: v for k, v in shown.items() if k not in vary
     }

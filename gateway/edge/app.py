@@ -66,9 +66,12 @@ class GatewayApp:
         origins: Origins,
         accountant: Accountant,
         serve_rest: bool = True,
+        check_audit: Callable[[], None] | None = None,
     ) -> None:
         """``forms`` tells which requests come from ``machines``; ``serve_rest``: whether
-        requests that have nothing to do with files pass."""
+        requests that have nothing to do with files pass; ``check_audit`` raises Refused while no
+        file may pass for want of an audit log."""
+        self._check_audit = check_audit
         self._uploads = uploads
         self._upload_sessions = upload_sessions
         self._whole_forms = whole_forms
@@ -99,6 +102,7 @@ class GatewayApp:
             join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
+        account.trace_id = origin.trace_id
         cycle = scope["extensions"].get(POUR)
         body = RequestBody(receive, cycle, _length(headers))
         responder = Responder(send, origin.request_id, cycle)
@@ -194,6 +198,7 @@ class GatewayApp:
             self._check_served(machine, path)
         if endpoint is not None and _takes_file(endpoint, method, machine):
             request = self._upload_request(query, headers, origin, body, machine, endpoint.name)
+            account.is_upload = True
             answer = await self._take_file(endpoint, path, headers, request, account)
             account.status = answer.status
             account.outcome, account.reason = judged_by_mattermost(answer.status)
@@ -247,6 +252,8 @@ class GatewayApp:
         account: Account,
     ) -> Coroutine[Any, Any, Answer]:
         """The story of a row is told by how its files travel."""
+        if self._check_audit is not None:
+            self._check_audit()
         match endpoint.way:
             case Way.ATTACHMENTS:
                 return self._uploads.upload(request, account)

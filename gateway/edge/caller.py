@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from os import urandom
 from typing import NamedTuple
 
+from gateway.edge.tracing import continued_trace, new_trace
 from gateway.refusals import Headers
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
@@ -23,6 +24,8 @@ _LISTS = (
     (b"connection", b", "),
     (b"content-encoding", b", "),
     (b"cookie", b"; "),
+    (b"traceparent", b", "),  # of which there may be one only: several are none
+    (b"tracestate", b","),
     (b"x-forwarded-for", b", "),
 )
 
@@ -36,7 +39,8 @@ class Origin(NamedTuple):
     """IP address of the client, as far as trusted proxies tell."""
     request_id: str
     headers: RawHeaders
-    """``X-Forwarded-*``, ``X-Real-Ip`` and ``X-Request-Id`` for Mattermost."""
+    """``X-Forwarded-*``, ``X-Real-Ip``, ``X-Request-Id`` and ``traceparent`` for Mattermost."""
+    trace_id: str = ""
 
 
 class Origins:
@@ -50,21 +54,30 @@ class Origins:
         """The origin of a request that came over a connection from ``peer``."""
         peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
-            request_id = new_request_id()
-            about = [*_forwarded("", peer, peer, scheme), (b"x-request-id", request_id)]
+            request_id, trace = new_request_id(), new_trace()
+            about = [
+                *_forwarded("", peer, peer, scheme),
+                (b"x-request-id", request_id),
+                *trace.headers,
+            ]
             if host := headers.get(b"host"):
                 about.append((b"x-forwarded-host", host))
-            return Origin(peer, request_id.decode(), about)
+            return Origin(peer, request_id.decode(), about, trace.id)
         chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = self._client(chain, peer)
         scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        about = [*_forwarded(chain, peer, client, scheme), (b"x-request-id", request_id)]
+        trace = continued_trace(headers)
+        about = [
+            *_forwarded(chain, peer, client, scheme),
+            (b"x-request-id", request_id),
+            *trace.headers,
+        ]
         if host := headers.get(b"x-forwarded-host") or headers.get(b"host"):
             about.append((b"x-forwarded-host", host))
-        return Origin(client, request_id.decode(), about)
+        return Origin(client, request_id.decode(), about, trace.id)
 
     def _client(self, chain: str, peer: str) -> str:
         """The nearest address that no trusted proxy of ours has."""

@@ -21,6 +21,8 @@ _REPLACED = HOP_BY_HOP | {
     b"content-length",
     b"expect",
     b"forwarded",
+    b"traceparent",
+    b"tracestate",
     b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",

@@ -59,8 +59,10 @@ class Unlisted:
         handling: Handling,
         *,
         subpath: str,
+        check_audit: Callable[[], None] | None = None,
     ) -> None:
-        """``subpath`` is Mattermost's."""
+        """``subpath`` is Mattermost's; ``check_audit`` as in ``GatewayApp``."""
+        self._check_audit = check_audit
         self._passthrough = passthrough
         self._uploads = uploads
         self._handling = handling
@@ -94,6 +96,9 @@ class Unlisted:
         if asked.at_a_row:
             raise Refused(unguarded_upload())
         asked.account.endpoint = UNLISTED
+        asked.account.is_upload = True
+        if self._check_audit is not None:
+            self._check_audit()
         if self._handling == "deny":
             raise Refused(unguarded_upload())
         if asked.method in SAFE:

@@ -38,6 +38,13 @@ def exposition(read: Read) -> bytes:
     return generate_latest(registry)
 
 
+def total(read: Read, family: Family) -> float:
+    """The sum of a counter or gauge over all processes and labels."""
+    return sum(
+        cells[0] for values in read() for (name, _), cells in values.items() if name == family.name
+    )
+
+
 class _Sums(Collector):
     def __init__(self, read: Read) -> None:
         self._read = read

@@ -145,6 +145,18 @@ LEDGER_TROUBLE = Family(
     ("operation", "result"),
 )
 
+AUDIT_LINES = Family(
+    f"{PREFIX}audit_lines",
+    "counter",
+    "Lines of the audit log by result: written, lost.",
+    ("result",),
+)
+AUDIT_FAILING = Family(
+    f"{PREFIX}audit_failing",
+    "gauge",
+    "Processes that cannot write the audit log at the moment.",
+)
+
 ALL = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -165,4 +177,6 @@ ALL = (
     SCAN_SECONDS,
     QUOTA_CLAIMS,
     LEDGER_TROUBLE,
+    AUDIT_LINES,
+    AUDIT_FAILING,
 )

@@ -47,6 +47,25 @@ class Histogram:
         values[offset + self._sum] += value
 
 
+class AuditMetrics:
+    """What is counted of the audit log; its thread writes the cells that no other thread does."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._values = cells.values
+        self._written = cells.allocate(families.AUDIT_LINES, ("written",))
+        self._lost = cells.allocate(families.AUDIT_LINES, ("lost",))
+        self._failing = cells.allocate(families.AUDIT_FAILING, ())
+
+    def written(self, lines: int) -> None:
+        self._values[self._written] += lines
+
+    def lost(self, lines: int) -> None:
+        self._values[self._lost] += lines
+
+    def failing(self, failing: bool) -> None:  # noqa: FBT001 - a callback
+        self._values[self._failing] = failing
+
+
 class Metrics:
     """The gateway's metrics."""
 

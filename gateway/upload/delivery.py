@@ -258,6 +258,7 @@ class Delivery:
         try:
             answer = await transfer.answer()
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
+            facts.answer = answer.body
             return answer
         finally:
             facts.size = ready.stored

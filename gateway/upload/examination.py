@@ -26,6 +26,7 @@ from gateway.policy.traits import Trait
 from gateway.refusals import Refusal, Refused, spool_full
 from gateway.scanner.scanner import Scanner
 from gateway.upload.facts import Facts
+from gateway.upload.hashing import sha256_of
 from gateway.upload.incoming import IncomingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held
@@ -49,8 +50,11 @@ class Examiner:
         spools: SpoolArea,
         scanner: Scanner | None,
         count_scan: Callable[[str, float], None],
+        hashes: bool = False,
     ) -> None:
-        """``scanner`` may be None where no policy has files scanned."""
+        """``scanner`` may be None where no policy has files scanned; ``hashes``: whether it is to
+        be told what the SHA-256 of whole files is."""
+        self._hashes = hashes
         self._spools = spools
         self._scanner = scanner
         self._count_scan = count_scan
@@ -85,6 +89,8 @@ class Examiner:
     async def examine(self, file: IncomingFile, whole: Whole, judge: Judge, held: Held) -> Whole:
         """What may be sent of ``whole``, until ``held`` is closed. Raises Refused."""
         policies, facts = judge.decision.policies, judge.facts
+        if facts.sha256 is None:
+            await self.hash(whole, facts)
         if any(_may_have_more(policy, facts.content_type) for policy in policies):
             await self._tell_type(file, whole, judge, detect_whole)
         if any(_may_act(policy, facts.content_type) for policy in policies):
@@ -99,7 +105,14 @@ class Examiner:
             return whole
         spool = held.add(Spool(self._spools))
         pad_to = whole.size if file.keeps_size else None
-        return await strip(whole, file.target.name, judge, spool, self._run, pad_to=pad_to)
+        stripped = await strip(whole, file.target.name, judge, spool, self._run, pad_to=pad_to)
+        await self.hash(stripped, facts)
+        return stripped
+
+    async def hash(self, whole: Whole, facts: Facts) -> None:
+        """Tell what the SHA-256 of ``whole`` is, if anybody asks. Raises Refused."""
+        if self._hashes:
+            facts.sha256 = await self._spools.run(sha256_of, whole)
 
     async def _tell_type(
         self,

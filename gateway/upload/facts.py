@@ -34,6 +34,10 @@ class Facts:
     scan: str | None = None
     """What a scan for malware came to."""
     scan_detail: str | None = None
+    sha256: str | None = None
+    """Of what came, or of what went on if that is not the same; where somebody asked."""
+    answer: bytes = b""
+    """What Mattermost answered to it."""
 
     def account(self) -> FileAccount:
         group = group_of(self.content_type)
@@ -50,6 +54,8 @@ class Facts:
             self.entries,
             self.scan,
             self.scan_detail,
+            self.sha256,
+            self.answer,
         )
 
 

@@ -229,6 +229,7 @@ class Keeping:
         if answer.status >= 300 and answer.status not in _FINAL:
             return
         facts.outcome, facts.reason = judged_by_mattermost(answer.status)
+        facts.answer = answer.body
         account.files.append(facts.account())
         if answer.status < 300:
             await self._records.end(turn.session.id, turn.record.size, account)

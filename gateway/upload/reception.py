@@ -8,6 +8,7 @@ from gateway.inspection.detector import HEAD_SIZE, Detector
 from gateway.policy.judge import judge_content, judge_declaration, unkept_promise
 from gateway.refusals import file_too_large
 from gateway.upload.examination import Examiner
+from gateway.upload.hashing import Hashed
 from gateway.upload.incoming import IncomingFile, Ready, WaitingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held, Limit, append, fill, read_head, spooled
@@ -19,7 +20,16 @@ from gateway.upstream.exchange import Content
 class Reception:
     """Has files inspected and judged while they come."""
 
-    def __init__(self, *, detector: Detector, examiner: Examiner, spools: SpoolArea) -> None:
+    def __init__(
+        self,
+        *,
+        detector: Detector,
+        examiner: Examiner,
+        spools: SpoolArea,
+        hash_streams: bool = False,
+    ) -> None:
+        """``hash_streams``: whether to tell the SHA-256 of files that are never whole here."""
+        self._hash_streams = hash_streams
         self._detector = detector
         self._examiner = examiner
         self._spools = spools
@@ -54,6 +64,7 @@ class Reception:
             bound = file.bound if file.size is None else file.size
             file = file._replace(source=stripped, size=None, bound=bound)
             head = stripped.begin(head)
+        file = self._hashed(file, head, judge)
         if file.source.ended:
             if file.size is None:
                 judge_size(file, len(head), judge)
@@ -114,6 +125,7 @@ class Reception:
         await asyncio.sleep(0)  # as in ``receive_all``
         limit = Limit(most, self._limit(file, judge).refusal)
         if not judge.decision.examines:
+            file = self._hashed(file, head, judge)
             judge.facts.size = await append(spool, head, file.source, limit)
             judge_size(file, judge.facts.size, judge)
             return
@@ -132,6 +144,12 @@ class Reception:
         await fill(spool, ready.content.first, source, limit)
         return at_rest(spool)
 
+    def _hashed(self, file: IncomingFile, head: bytes, judge: Judge) -> IncomingFile:
+        """``file``, whose ``head`` was read, and whose hash is going to be known if asked for."""
+        if not self._hash_streams:
+            return file
+        return file._replace(source=Hashed(file.source, head, judge.facts))
+
     async def _receive(
         self,
         file: IncomingFile,
@@ -142,6 +160,7 @@ class Reception:
     ) -> Spool:
         spool = self.spool(held, memory)
         await fill(spool, head, file.source, self._limit(file, judge))
+        await self._examiner.hash(spool, judge.facts)
         if file.size is None:
             judge_size(file, spool.size, judge)
         return spool

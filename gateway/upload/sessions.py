@@ -95,6 +95,7 @@ class UploadSessions:
         caller = await self._identify(request, account)
         account.enter(Stage.RECEIVE)
         declaration = await read_declaration(request.body, request.content_length)
+        account.channel_id = declaration.channel_id
         facts = Facts(declaration.name, declaration.size)
         with Accounted(facts, account, closing=False):
             decision = await self._decide(caller, declaration)
@@ -166,6 +167,7 @@ class UploadSessions:
         account.enter(Stage.IDENTIFY)
         caller = await self._identify(request, account)
         session = await self._remote.ask(session_id, caller)
+        account.channel_id = session.channel_id
         account.enter(Stage.RECEIVE)
         with self._records.in_use(session.id):
             try:
@@ -309,6 +311,7 @@ class UploadSessions:
             for question in questions(facts):
                 judge.watch(question)
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
+            facts.answer = answer.body
             account.files.append(facts.account())
             account.enter(Stage.SETTLE)
             await self._records.end(session.id, record.size, account)

@@ -113,6 +113,7 @@ class Uploads:
         caller = await self._callers.identify(request, account)
         account.enter(Stage.RECEIVE)
         described = describe(request)
+        account.channel_id = described.channel_id
         if isinstance(described, FileTarget):
             size = request.content_length
             file = IncomingFile(described, request.body, size, size, declared_type(request))
@@ -136,6 +137,7 @@ class Uploads:
             if not state.channel_id and not state.channel_id_seen:
                 return await self._upload_whole_form(caller, form, part, state, account)
             client_id = state.begin_file()
+            account.channel_id = state.channel_id
             target = FileTarget(state.channel_id, stored_name(part.filename), client_id or "")
             file = IncomingFile(target, part, None, form.bound(), part.content_type)
             answer = await self._delivery.deliver(caller, file, account)
@@ -176,7 +178,7 @@ class Uploads:
                     part = await form.next_part()
             except Truncated:
                 raise Refused(unreadable_request(500)) from None
-            channel_id = _only_channel(values["channel_id"])
+            account.channel_id = channel_id = _only_channel(values["channel_id"])
             client_ids = values["client_ids"]
             if client_ids and len(client_ids) != len(waiting):
                 raise Refused(incorrect_number_of_client_ids(len(client_ids), len(waiting)))

@@ -102,13 +102,16 @@ def test_extensions_and_trailers_go_nowhere(origin: Origin, front: GatewayProces
 CLAIMS = (
     b"X-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: forged\r\n"
     b"X-Real-Ip: 1.2.3.4\r\nX-Request-Id: told\r\nForwarded: for=1.2.3.4;host=forged\r\n"
+    b"Traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nTracestate: a=1\r\n"
 )
 
 
 def about_the_client(received: Received) -> dict[str, list[str]]:
     told: dict[str, list[str]] = {}
     for name, value in received.headers:
-        if name.startswith(("x-forwarded-", "x-real-ip", "x-request-id", "forwarded")):
+        if name.startswith(
+            ("x-forwarded-", "x-real-ip", "x-request-id", "forwarded", "tracestate")
+        ):
             told.setdefault(name, []).append(value)
     return told
 
@@ -135,6 +138,7 @@ def test_what_mattermost_is_told_of_the_client(
         "x-forwarded-host": ["forged"],
         "x-real-ip": ["1.2.3.4"],
         "x-request-id": ["told"],
+        "tracestate": ["a=1"],
     }
 
 

@@ -92,7 +92,8 @@ def test_the_framing_is_the_gateways_own(folder: Path) -> None:
     assert request.body == form_body(*parts, boundary=boundary)
     assert {name for name, _ in request.headers} == {
         "host", "user-agent", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
-        "x-real-ip", "x-request-id", "authorization", "content-type", "content-length",
+        "x-real-ip", "x-request-id", "traceparent", "authorization", "content-type",
+        "content-length",
     }  # fmt: skip
 
 

@@ -108,6 +108,52 @@ def test_a_chain_may_come_on_several_lines(
     assert behind_proxy.wait_for_log("request", request_id=request_id)["client"] == "1.2.3.4"
 
 
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACED = (
+    ("Traceparent", f"00-{TRACE}-b7ad6b7169203331-01"),
+    ("Tracestate", "a=1"),
+)
+TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])")
+
+
+def traces(mattermost: StandInProcess) -> set[tuple[str | None, ...]]:
+    """Trace, step and flags of each request that has reached Mattermost."""
+    matches = [TRACEPARENT.fullmatch(value) for (value,) in seen(mattermost, "traceparent")]
+    return {() if match is None else match.groups() for match in matches}
+
+
+def test_a_strangers_trace_ends_here(
+    client: Client, mattermost: StandInProcess, gateway: GatewayProcess
+) -> None:
+    response = ask(gateway, client, *TRACED)
+    ((trace, _, flags),) = traces(mattermost)
+    assert trace != TRACE
+    assert flags == "00"
+    assert seen(mattermost, "tracestate") == [[]] * 3
+    line = gateway.wait_for_log("request", request_id=response.header("x-request-id"))
+    assert line["trace_id"] == trace
+
+
+def test_a_trusted_proxys_trace_goes_on(
+    client: Client, mattermost: StandInProcess, behind_proxy: GatewayProcess
+) -> None:
+    ask(behind_proxy, client, *TRACED)
+    ((trace, step, flags),) = traces(mattermost)
+    assert (trace, flags) == (TRACE, "01")
+    assert step != "b7ad6b7169203331"
+    assert seen(mattermost, "tracestate") == [["a=1"]] * 3
+    behind_proxy.wait_for_log("request", trace_id=TRACE)
+    mattermost.reset()
+    with Wire(behind_proxy.address) as wire:
+        wire.send_head("GET", "/api/v4/system/ping", TRACED)
+        assert wire.response().status == 200
+    assert {found[0] for found in traces(mattermost)} == {TRACE}
+    assert seen(mattermost, "tracestate") == [["a=1"]]
+    mattermost.reset()
+    ask(behind_proxy, client, *TRACED, TRACED[0])
+    assert TRACE not in {found[0] for found in traces(mattermost)}  # two are none
+
+
 def test_it_is_the_same_for_what_passes_through(
     client: Client, mattermost: StandInProcess, behind_proxy: GatewayProcess
 ) -> None:

@@ -21,7 +21,7 @@ HOP_BY_HOP = {
 FRAMING = {"content-length", "transfer-encoding"}
 SAID_BY_THE_GATEWAY = {
     "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
-    "x-request-id",
+    "x-request-id", "traceparent", "tracestate",
 }  # fmt: skip
 NOT_RANDOM = HOP_BY_HOP | FRAMING | SAID_BY_THE_GATEWAY | {
     "host", "expect", "content-type", "authorization", "date",

@@ -65,7 +65,10 @@ def got_through(
         return wire.response(head_only=method == "HEAD")
 
 
-ADDED = {"x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id"}
+ADDED = {
+    "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id",
+    "traceparent",
+}  # fmt: skip
 
 
 def as_sent(received: Received) -> list[tuple[str, str]]:

@@ -33,6 +33,7 @@ GZIP = ("Content-Encoding", "gzip")
 CHUNKED = ("Transfer-Encoding", "chunked")
 ADDED = {
     "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "x-request-id",
+    "traceparent",
 }  # fmt: skip
 AMBIGUOUS = (400, "gateway.ambiguous_request")
 UNGUARDED = (403, "gateway.unguarded_upload")

@@ -21,6 +21,7 @@ SAID_BY_THE_GATEWAY = {
     "x-forwarded-proto",
     "x-real-ip",
     "x-request-id",
+    "traceparent",
 }
 
 

@@ -1,0 +1,66 @@
+"""The chain that the lines of an audit log are: each carries the hash of the one before.
+
+A line is a JSON object in canonical form: keys sorted, no spaces, UTF-8 (as RFC 8785 writes texts
+and whole numbers, and it has no others), but that what some take for ends of lines is escaped.
+Its hash is the SHA-256 of these bytes, without the newline behind them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from gateway.logs import encoded
+
+GENESIS = "0" * 64
+"""What the first line of all carries."""
+
+
+class Link(NamedTuple):
+    """The last line so far, for the next one."""
+
+    number: int = 0
+    """Of the line; the first one is 1."""
+    hash: str = GENESIS
+
+    def __str__(self) -> str:
+        return f"{self.number}:{self.hash}"
+
+
+class NotInChain(Exception):
+    """A line does not follow the one before; the text says why."""
+
+
+def digest(line: bytes) -> str:
+    """The hash of a line without its newline."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def forge(link: Link, document: Mapping[str, Any]) -> tuple[bytes, Link]:
+    """The line, without a newline, that says ``document`` and follows ``link``."""
+    number = link.number + 1
+    line = encoded({**document, "seq": number, "prev": link.hash}, sort=True)
+    return line, Link(number, digest(line))
+
+
+def read_link(line: bytes) -> tuple[Link, Link]:
+    """Which line ``line`` says it follows, and what the next one follows. Raises NotInChain."""
+    try:
+        document = json.loads(line)  # orjson takes no lone surrogates
+    except (ValueError, RecursionError):
+        raise NotInChain("it is not JSON") from None
+    number = document.get("seq") if isinstance(document, dict) else None
+    before = document.get("prev") if isinstance(document, dict) else None
+    if type(number) is not int or number < 1 or not isinstance(before, str):
+        raise NotInChain("it has no place in a chain")
+    return Link(number - 1, before), Link(number, digest(line))
+
+
+def follow(link: Link, line: bytes) -> Link:
+    """What the line after ``line`` follows. Raises NotInChain if it does not follow ``link``."""
+    before, after = read_link(line)
+    if before.number != link.number:
+        raise NotInChain(f"it is line {before.number + 1} and should be line {link.number + 1}")
+    if before.hash != link.hash:
+        raise NotInChain("the line before it is not the one that it was written behind")
+    return after

@@ -1,0 +1,80 @@
+"""What the audit log says: a line for each file that was decided about."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import orjson
+
+from gateway.accounting import Account, FileAccount
+from gateway.values import Outcome
+
+Put = Callable[[dict[str, object]], None]
+_OPTIONAL = ("promised", "scan", "scan_detail", "sha256")
+
+
+class Decisions:
+    """Turns closed accounts into lines of the audit log."""
+
+    def __init__(self, put: Put) -> None:
+        self._put = put
+
+    def close(self, account: Account, *, client: str, id_: str) -> None:
+        """A line for each file; one for an upload that was refused before there was any."""
+        refused_early = account.is_upload and account.outcome is not Outcome.ACCEPTED
+        if not account.files and not refused_early:
+            return
+        common = _common(account, client, id_)
+        for file in account.files:
+            self._put(common | _file(file))
+        if not account.files:
+            self._put(common | {"event": "request"})
+
+
+def _common(account: Account, client: str, id_: str) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "request_id": id_,
+        "client": client,
+        "endpoint": account.endpoint,
+        "status": account.status,
+        "outcome": account.outcome,
+        "reason": account.reason,
+    }
+    if account.user_id is not None:
+        fields["user_id"] = account.user_id
+    if account.channel_id:
+        fields["channel_id"] = account.channel_id
+    if account.machine is not None:
+        fields |= account.machine
+    return fields
+
+
+def _file(file: FileAccount) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "event": "file",
+        "name": file.name,
+        "type": file.content_type,
+        "size": file.size,
+        "rule": file.rule or "settings",
+        "outcome": file.outcome,
+        "reason": file.reason,
+    }
+    for name in _OPTIONAL:
+        if (value := getattr(file, name)) is not None:
+            fields[name] = value
+    if file.would_refuse:
+        fields["would_refuse"] = dict(file.would_refuse)
+    if file.outcome is Outcome.ACCEPTED and (file_id := _file_id(file.answer)):
+        fields["file_id"] = file_id
+    return fields
+
+
+def _file_id(answer: bytes) -> str | None:
+    """The id that Mattermost's answer gives the file, if it does."""
+    try:
+        told = orjson.loads(answer)
+        info = told["file_infos"][0] if "file_infos" in told else told
+        file_id = info["id"]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return None
+    return file_id if isinstance(file_id, str) else None

@@ -1,0 +1,59 @@
+"""Traces that go on, or begin here: W3C Trace Context (https://www.w3.org/TR/trace-context/).
+
+The gateway is a step of each trace, and keeps no record of it but the ``trace_id`` of a log line.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from os import urandom
+from typing import NamedTuple
+
+_TRACEPARENT = re.compile(
+    rb"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+)
+_STATE_BYTES = 512
+"""What everybody has to pass on (3.3.1.5); more may be dropped."""
+_SAMPLED = 1
+_ID_BYTES = 24
+
+
+class Trace(NamedTuple):
+    """A request's place in a trace."""
+
+    id: str
+    """32 hexadecimal digits."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """For Mattermost."""
+
+
+def new_trace() -> Trace:
+    """One that begins here; whether anybody records it is not decided here."""
+    return _trace(*next(_fresh_ids), b"00")
+
+
+def continued_trace(headers: Mapping[bytes, bytes]) -> Trace:
+    """That of a request whose ``headers`` are believed; a new one if they are in none."""
+    parent = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    if parent is None or (parent[1] == b"00" and parent[5] is not None):
+        return new_trace()
+    _, step = next(_fresh_ids)
+    trace = _trace(parent[2], step, b"%02x" % (int(parent[4], 16) & _SAMPLED))
+    state = headers.get(b"tracestate", b"")
+    if not state or len(state) > _STATE_BYTES:
+        return trace
+    return trace._replace(headers=(*trace.headers, (b"tracestate", state)))
+
+
+def _trace(trace_id: bytes, step: bytes, flags: bytes) -> Trace:
+    return Trace(trace_id.decode(), ((b"traceparent", b"00-%b-%b-%b" % (trace_id, step, flags)),))
+
+
+def _ids() -> Iterator[tuple[bytes, bytes]]:
+    # Drawn many at once, as request ids are.
+    while True:
+        digits = urandom(_ID_BYTES * 256).hex().encode()
+        for start in range(0, len(digits), 2 * _ID_BYTES):
+            yield digits[start : start + 32], digits[start + 32 : start + 48]
+
+
+_fresh_ids = _ids()
