@@ -189,13 +189,13 @@ class GatewayApp:
             endpoint = self._guard_table.find(path)
         query = scope["query_string"]
         account.endpoint = "other" if endpoint is None else endpoint.name
-        if endpoint is None:
-            account.endpoint = "limits" if path == self._limits_path else "passthrough"
-            if path == self._limits_path and method != "GET":
-                raise Refused(method_not_allowed(method, "GET"))
+        if path == self._limits_path and method != "GET":
+            account.endpoint = "limits"
+            raise Refused(method_not_allowed(method, "GET"))
         machine = self._find_machine(headers, query)
         if endpoint is None:
             self._check_served(machine, path)
+            account.endpoint = "limits" if path == self._limits_path else "passthrough"
         if endpoint is not None and _takes_file(endpoint, method, machine):
             request = self._upload_request(query, headers, origin, body, machine, endpoint.name)
             account.is_upload = True
