@@ -179,7 +179,8 @@ def _unwritable(path: Path) -> str:
     """What keeps the gateway from writing to ``path`` and beside it; empty if nothing does."""
     if not os.access(path.parent, os.W_OK | os.X_OK):
         return "its folder is none that can be written to"
-    if path.exists() and not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+    usable = path.is_file() and os.access(path, os.R_OK | os.W_OK)
+    if path.is_symlink() or (path.exists() and not usable):
         return "this is no file that can be read and written to"
     return ""
 

@@ -237,9 +237,10 @@ def test_a_line_that_somebody_adds_shows(
     assert verified(log) == (1, f"{log}:3: it has no place in a chain\n")
 
 
-@pytest.mark.parametrize("place", ["missing/audit.log", "folder"])
+@pytest.mark.parametrize("place", ["missing/audit.log", "folder", "link"])
 def test_it_does_not_start_where_it_cannot_write(tmp_path: Path, place: str) -> None:
     (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("elsewhere")
     environ = {
         "GATEWAY_UPSTREAM_URL": "http://127.0.0.1:9",
         "GATEWAY_AUDIT_LOG": str(tmp_path / place),
