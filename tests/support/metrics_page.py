@@ -3,9 +3,11 @@
 import inspect
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 from gateway import refusals
 from gateway.endpoints import ENDPOINTS, UNLISTED
+from gateway.ledger.quotas import SCOPES, Unit
 from gateway.metrics import families
 from gateway.metrics.families import BYTES, SECONDS, STAGES, Family
 from gateway.metrics.metrics import METHODS
@@ -54,6 +56,9 @@ VALUES: dict[str, tuple[str, ...]] = {
     ),
     "group": tuple(Group),
     "stage": STAGES,
+    "scope": SCOPES,
+    "unit": get_args(Unit),
+    "operation": ("reserve", "settle"),
 }
 """What labels can be, where the family does not matter."""
 RESULTS = {
@@ -66,6 +71,8 @@ RESULTS = {
     families.POLICY_RELOADS: ("loaded", "failed"),
     families.SCANS: SCANS,
     families.SCAN_SECONDS: SCANS,
+    families.QUOTA_CLAIMS: ("granted", "exceeded"),
+    families.LEDGER_TROUBLE: ("denied", "allowed", "owed"),
     families.AUDIT_LINES: ("written", "lost"),
 }
 """What ``result`` can be."""
@@ -95,6 +102,8 @@ QUERIES = {
     families.POLICY_STALE: "sum({name}) > 0",
     families.SCANS: "sum by (result) (rate({name}[5m]))",
     families.SCAN_SECONDS: "histogram_quantile(0.95, sum by (le) (rate({name}_bucket[5m])))",
+    families.QUOTA_CLAIMS: 'sum by (scope, unit) (increase({name}{{result="exceeded"}}[1h]))',
+    families.LEDGER_TROUBLE: "sum by (operation, result) (increase({name}[1h]))",
     families.AUDIT_LINES: 'sum(increase({name}{{result="lost"}}[1h]))',
     families.AUDIT_FAILING: "sum({name}) > 0",
 }
