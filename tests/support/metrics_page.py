@@ -103,7 +103,7 @@ QUERIES = {
     families.SCANS: "sum by (result) (rate({name}[5m]))",
     families.SCAN_SECONDS: "histogram_quantile(0.95, sum by (le) (rate({name}_bucket[5m])))",
     families.QUOTA_CLAIMS: 'sum by (scope, unit) (increase({name}{{result="exceeded"}}[1h]))',
-    families.LEDGER_TROUBLE: "sum by (operation, result) (increase({name}[1h]))",
+    families.LEDGER_TROUBLE: "sum(increase({name}[1h])) or vector(0)",
     families.AUDIT_LINES: 'sum(increase({name}{{result="lost"}}[1h]))',
     families.AUDIT_FAILING: "sum({name}) > 0",
 }
