@@ -316,7 +316,7 @@ def _takes_file(endpoint: Endpoint, method: str, machine: Credential | None) -> 
 
 
 def _with_headers(answer: Answer, more: Sequence[tuple[bytes, bytes]]) -> Answer:
-    return answer._replace(headers=[*answer.headers, *more]) if more else answer
+    return Answer(answer.status, [*answer.headers, *more], answer.body) if more else answer
 
 
 def _length(headers: Mapping[bytes, bytes]) -> int | None:

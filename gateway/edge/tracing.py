@@ -28,7 +28,7 @@ class Trace(NamedTuple):
 
 def new_trace() -> Trace:
     """One that begins here; whether anybody records it is not decided here."""
-    return _trace(*next(_fresh_ids), b"00")
+    return Trace(*next(_fresh))
 
 
 def continued_trace(headers: Mapping[bytes, bytes]) -> Trace:
@@ -36,24 +36,29 @@ def continued_trace(headers: Mapping[bytes, bytes]) -> Trace:
     parent = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
     if parent is None or (parent[1] == b"00" and parent[5] is not None):
         return new_trace()
-    _, step = next(_fresh_ids)
-    trace = _trace(parent[2], step, b"%02x" % (int(parent[4], 16) & _SAMPLED))
+    step = urandom(8).hex().encode()
+    flags = b"%02x" % (int(parent[4], 16) & _SAMPLED)
+    trace = Trace(parent[2].decode(), _headers(parent[2], step, flags))
     state = headers.get(b"tracestate", b"")
     if not state or len(state) > _STATE_BYTES:
         return trace
     return trace._replace(headers=(*trace.headers, (b"tracestate", state)))
 
 
-def _trace(trace_id: bytes, step: bytes, flags: bytes) -> Trace:
-    return Trace(trace_id.decode(), ((b"traceparent", b"00-%b-%b-%b" % (trace_id, step, flags)),))
+_Headers = tuple[tuple[bytes, bytes], ...]
 
 
-def _ids() -> Iterator[tuple[bytes, bytes]]:
+def _headers(trace_id: bytes, step: bytes, flags: bytes) -> _Headers:
+    return ((b"traceparent", b"00-%b-%b-%b" % (trace_id, step, flags)),)
+
+
+def _traces() -> Iterator[tuple[str, _Headers]]:
     # Drawn many at once, as request ids are.
     while True:
-        digits = urandom(_ID_BYTES * 256).hex().encode()
+        digits = urandom(_ID_BYTES * 256).hex()
         for start in range(0, len(digits), 2 * _ID_BYTES):
-            yield digits[start : start + 32], digits[start + 32 : start + 48]
+            trace_id, step = digits[start : start + 32], digits[start + 32 : start + 48]
+            yield trace_id, ((b"traceparent", f"00-{trace_id}-{step}-00".encode()),)
 
 
-_fresh_ids = _ids()
+_fresh = _traces()

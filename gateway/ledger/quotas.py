@@ -5,7 +5,7 @@ or raises :class:`QuotaExceeded`, and raises :class:`LedgerUnavailable` when it 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
 from typing import Literal, NamedTuple, get_args
 
@@ -33,19 +33,16 @@ class Quota:
     limit: int
     period: Period
     unit: Unit = "bytes"
+    name: str = field(init=False, compare=False)
+    """Such as ``user-bytes-day``; no two quotas have the same."""
 
     def __post_init__(self) -> None:
+        what = "at-once" if self.unit == "uploads" else f"{self.unit}-{self.period}"
+        object.__setattr__(self, "name", f"{self.scope}-{what}")
         if not 1 <= self.limit <= LARGEST_LIMIT:
             raise ValueError(f"a quota's limit is at least 1 and at most {_MOST[self.unit]}")
         if self.unit == "uploads" and self.period != "total":
             raise ValueError("uploads at once are counted at any time, not in a period")
-
-    @property
-    def name(self) -> str:
-        """Such as ``user-bytes-day``; no two quotas have the same."""
-        if self.unit == "uploads":
-            return f"{self.scope}-at-once"
-        return f"{self.scope}-{self.unit}-{self.period}"
 
 
 _MOST = {"bytes": "4096TiB", "files": f"{LARGEST_LIMIT}", "uploads": f"{LARGEST_LIMIT}"}

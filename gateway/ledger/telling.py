@@ -84,20 +84,22 @@ def limit_fields(
 
     ``taken`` is what of each claim's limit is used or reserved.
     """
-    policies = ", ".join([_policy(claim) for claim in claims])
-    limits = ", ".join(
-        [_limit(claim, used, now) for claim, used in zip(claims, taken, strict=True)]
-    )
-    return [(b"ratelimit-policy", policies.encode()), (b"ratelimit", limits.encode())]
+    policies, limits = [], []
+    for claim, used in zip(claims, taken, strict=True):
+        quota, window = claim.quota, claim.window
+        left = max(0, quota.limit - used)
+        if window.ends:
+            reset = max(0, ceil(window.end - now))
+            policies.append(f"{_policy(quota)};w={window.end - window.start}")
+            limits.append(f'"{quota.name}";r={left};t={reset}')
+        else:
+            policies.append(_policy(quota))
+            limits.append(f'"{quota.name}";r={left}')
+    return [
+        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit", ", ".join(limits).encode()),
+    ]
 
 
-def _policy(claim: Claim) -> str:
-    quota, window = claim.quota, claim.window
-    length = f";w={window.end - window.start}" if window.ends else ""
-    return f'"{quota.name}";q={quota.limit};qu="{_UNITS[quota.unit]}"{length}'
-
-
-def _limit(claim: Claim, used: int, now: float) -> str:
-    window = claim.window
-    reset = f";t={max(0, ceil(window.end - now))}" if window.ends else ""
-    return f'"{claim.quota.name}";r={max(0, claim.limit - used)}{reset}'
+def _policy(quota: Quota) -> str:
+    return f'"{quota.name}";q={quota.limit};qu="{_UNITS[quota.unit]}"'

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from gateway.accounting import Account
 from gateway.ledger.engine import Ledger
 from gateway.ledger.quotas import (
+    ROLES,
     Amount,
     Claim,
     LedgerUnavailable,
@@ -22,12 +23,13 @@ from gateway.ledger.quotas import (
 from gateway.ledger.telling import limit_fields, told
 from gateway.places import NOWHERE, Place
 from gateway.policy.circumstances import Role, roles_of
-from gateway.policy.ruleset import asked_by
+from gateway.policy.ruleset import ASKING
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
 from gateway.upload.request import FileTarget, RowTarget, Sender
 
 _RETRY_LEDGER_AFTER = 5
 _RETRY_AT_ONCE_AFTER = 5
+_NO_ROLES: frozenset[Role] = frozenset()
 _UNCHECKED = [(b"upload-quota", b"unchecked")]
 """On the answer to an upload that was let pass without the ledger."""
 
@@ -93,10 +95,13 @@ class Booking:
             raise refused_by_ledger() from error
 
     async def _uploader(self, taker: Taker, quotas: Sequence[Quota]) -> Uploader:
-        place = NOWHERE
-        if asked_by(quotas):
-            place = await self._find_place(taker.sender, taker.target)
-        return _uploader(taker.sender, taker.target, place)
+        place, roles = NOWHERE, False
+        for quota in quotas:
+            if quota.scope in ROLES:
+                roles = True
+            if quota.scope in ASKING and place is NOWHERE:
+                place = await self._find_place(taker.sender, taker.target)
+        return _uploader(taker.sender, taker.target, place, roles=roles)
 
     async def _reserve(
         self, taker: Taker, quotas: Sequence[Quota], amount: Amount, account: Account
@@ -158,10 +163,17 @@ class Booking:
 
 
 def _files(reservation: Reservation) -> int:
-    return max((c.amount for c in reservation.claims if c.quota.unit == "files"), default=0)
+    most = 0
+    for claim in reservation.claims:
+        if claim.quota.unit == "files":
+            most = max(most, claim.amount)
+    return most
 
 
-def _uploader(sender: Sender, target: FileTarget | RowTarget, place: Place) -> Uploader:
+def _uploader(
+    sender: Sender, target: FileTarget | RowTarget, place: Place, *, roles: bool
+) -> Uploader:
+    """With the sender's ``roles`` only where quotas are of them."""
     channel_id, team_id = "", place.team_id
     if isinstance(target, FileTarget):
         channel_id = target.channel_id
@@ -170,11 +182,11 @@ def _uploader(sender: Sender, target: FileTarget | RowTarget, place: Place) -> U
     identity, machine = sender.identity, sender.machine
     if identity is None:
         return Uploader(None, channel_id=channel_id, team_id=team_id)
-    roles = roles_of(identity)
+    has = roles_of(identity) if roles else _NO_ROLES
     if place.team_admin:
-        roles |= {Role.TEAM_ADMIN}
+        has |= {Role.TEAM_ADMIN}
     key = machine.label if machine is not None else None
-    return Uploader(identity.user_id, roles, key, channel_id, team_id)
+    return Uploader(identity.user_id, has, key, channel_id, team_id)
 
 
 def refused_by_ledger() -> Refused:
