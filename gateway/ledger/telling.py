@@ -84,22 +84,14 @@ def limit_fields(
 
     ``taken`` is what of each claim's limit is used or reserved.
     """
-    policies, limits = [], []
+    policies = limits = ""
     for claim, used in zip(claims, taken, strict=True):
         quota, window = claim.quota, claim.window
-        left = max(0, quota.limit - used)
+        left = quota.limit - used
+        policies += f', "{quota.name}";q={quota.limit};qu="{_UNITS[quota.unit]}"'
+        limits += f', "{quota.name}";r={left if left > 0 else 0}'
         if window.ends:
-            reset = max(0, ceil(window.end - now))
-            policies.append(f"{_policy(quota)};w={window.end - window.start}")
-            limits.append(f'"{quota.name}";r={left};t={reset}')
-        else:
-            policies.append(_policy(quota))
-            limits.append(f'"{quota.name}";r={left}')
-    return [
-        (b"ratelimit-policy", ", ".join(policies).encode()),
-        (b"ratelimit", ", ".join(limits).encode()),
-    ]
-
-
-def _policy(quota: Quota) -> str:
-    return f'"{quota.name}";q={quota.limit};qu="{_UNITS[quota.unit]}"'
+            reset = ceil(window.end - now)
+            policies += f";w={window.end - window.start}"
+            limits += f";t={reset if reset > 0 else 0}"
+    return [(b"ratelimit-policy", policies[2:].encode()), (b"ratelimit", limits[2:].encode())]

@@ -46,10 +46,6 @@ _ASKED = {"team": Question.TEAM_ID, "team_admin": Question.TEAM_ADMIN}
 """What quotas of a scope need to know of places."""
 
 
-ASKING = frozenset(_ASKED)
-"""Scopes of quotas that need to know places."""
-
-
 def asked_by(quotas: Iterable[Quota]) -> frozenset[Question]:
     """What ``quotas`` need to know of places."""
     return frozenset([_ASKED[quota.scope] for quota in quotas if quota.scope in _ASKED])

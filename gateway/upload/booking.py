@@ -1,15 +1,14 @@
 """What uploads take from quotas: reserved, and settled when it is known what was stored."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, tzinfo
 from math import ceil
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.accounting import Account
 from gateway.ledger.engine import Ledger
 from gateway.ledger.quotas import (
-    ROLES,
     Amount,
     Claim,
     LedgerUnavailable,
@@ -23,13 +22,13 @@ from gateway.ledger.quotas import (
 from gateway.ledger.telling import limit_fields, told
 from gateway.places import NOWHERE, Place
 from gateway.policy.circumstances import Role, roles_of
-from gateway.policy.ruleset import ASKING
+from gateway.policy.ruleset import asked_by
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
 from gateway.upload.request import FileTarget, RowTarget, Sender
 
 _RETRY_LEDGER_AFTER = 5
 _RETRY_AT_ONCE_AFTER = 5
-_NO_ROLES: frozenset[Role] = frozenset()
+Reserving = Coroutine[Any, Any, Reservation]
 _UNCHECKED = [(b"upload-quota", b"unchecked")]
 """On the answer to an upload that was let pass without the ledger."""
 
@@ -69,21 +68,19 @@ class Booking:
         self._count_trouble = count_trouble
         self._now = now
 
-    async def reserve(self, taker: Taker, amount: Amount, account: Account) -> Reservation:
+    def reserve(self, taker: Taker, amount: Amount, account: Account) -> Reserving:
         """Raises QuotaExceeded, and Refused if the ledger, or Mattermost, cannot tell."""
-        return await self._reserve(taker, taker.quotas, amount, account)
+        return self._reserve(taker, taker.quotas, amount, account)
 
-    async def reserve_for_session(
-        self, taker: Taker, amount: Amount, account: Account
-    ) -> Reservation:
+    def reserve_for_session(self, taker: Taker, amount: Amount, account: Account) -> Reserving:
         """Without what is counted of running uploads: a session waits most of its time."""
         lasting = [quota for quota in taker.quotas if quota.unit != "uploads"]
-        return await self._reserve(taker, lasting, amount, account)
+        return self._reserve(taker, lasting, amount, account)
 
-    async def reserve_for_chunk(self, taker: Taker, account: Account) -> Reservation:
+    def reserve_for_chunk(self, taker: Taker, account: Account) -> Reserving:
         """Only what is counted of running uploads. Raises as ``reserve`` does."""
         at_once = [quota for quota in taker.quotas if quota.unit == "uploads"]
-        return await self._reserve(taker, at_once, Amount(0, 0), account)
+        return self._reserve(taker, at_once, Amount(0, 0), account)
 
     async def used(self, taker: Taker) -> list[tuple[Claim, Usage]]:
         """What is used of each quota that ``taker`` meets. Raises Refused as ``reserve``."""
@@ -95,20 +92,17 @@ class Booking:
             raise refused_by_ledger() from error
 
     async def _uploader(self, taker: Taker, quotas: Sequence[Quota]) -> Uploader:
-        place, roles = NOWHERE, False
-        for quota in quotas:
-            if quota.scope in ROLES:
-                roles = True
-            if quota.scope in ASKING and place is NOWHERE:
-                place = await self._find_place(taker.sender, taker.target)
-        return _uploader(taker.sender, taker.target, place, roles=roles)
+        place = NOWHERE
+        if asked_by(quotas):
+            place = await self._find_place(taker.sender, taker.target)
+        return _uploader(taker.sender, taker.target, place)
 
     async def _reserve(
         self, taker: Taker, quotas: Sequence[Quota], amount: Amount, account: Account
     ) -> Reservation:
         if not quotas:
             return Reservation(())
-        uploader = await self._uploader(taker, quotas)
+        uploader = _plain_uploader(taker, quotas) or await self._uploader(taker, quotas)
         now = self._now()
         wanted = claims(quotas, uploader, amount, now, self._zone)
         if not wanted:
@@ -170,10 +164,16 @@ def _files(reservation: Reservation) -> int:
     return most
 
 
-def _uploader(
-    sender: Sender, target: FileTarget | RowTarget, place: Place, *, roles: bool
-) -> Uploader:
-    """With the sender's ``roles`` only where quotas are of them."""
+def _plain_uploader(taker: Taker, quotas: Sequence[Quota]) -> Uploader | None:
+    """Whoever uploads, if ``quotas`` are of users only, as most are; else None."""
+    for quota in quotas:
+        if quota.scope != "user":
+            return None
+    identity = taker.sender.identity
+    return Uploader(identity.user_id if identity else None)
+
+
+def _uploader(sender: Sender, target: FileTarget | RowTarget, place: Place) -> Uploader:
     channel_id, team_id = "", place.team_id
     if isinstance(target, FileTarget):
         channel_id = target.channel_id
@@ -182,11 +182,11 @@ def _uploader(
     identity, machine = sender.identity, sender.machine
     if identity is None:
         return Uploader(None, channel_id=channel_id, team_id=team_id)
-    has = roles_of(identity) if roles else _NO_ROLES
+    roles = roles_of(identity)
     if place.team_admin:
-        has |= {Role.TEAM_ADMIN}
+        roles |= {Role.TEAM_ADMIN}
     key = machine.label if machine is not None else None
-    return Uploader(identity.user_id, has, key, channel_id, team_id)
+    return Uploader(identity.user_id, roles, key, channel_id, team_id)
 
 
 def refused_by_ledger() -> Refused:

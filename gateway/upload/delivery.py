@@ -72,8 +72,8 @@ class Delivery:
         """
         facts = Facts(file.target.name, file.size)
         with Accounted(facts, account, closing=True), Held() as held:
-            decision = await self._rulings.decide(self._endpoint, caller.sender, file.target)
-            judge = Judge(decision, facts)
+            plain = self._rulings.plain(self._endpoint, caller.sender)
+            judge = Judge(plain or await self.decide(caller.sender, file.target), facts)
             head = await self._reception.read_head(file, judge, account)
             ready = await self._reception.make_ready(file, head, judge, held, account)
             taker = _taker(caller.sender, file.target, judge.decision)

@@ -1,5 +1,8 @@
 """Who is calling, and what Mattermost is to be told of them."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 from gateway.accounting import Account
 from gateway.endpoints import CHUNKS, IMPORTS, SESSIONS
 from gateway.identity.sessions import Sessions
@@ -22,14 +25,12 @@ class Callers:
         self.sessions = sessions
         self._machines = machines
 
-    async def identify(self, request: UploadRequest, account: Account) -> Caller:
+    def identify(self, request: UploadRequest, account: Account) -> Coroutine[Any, Any, Caller]:
         """Whoever sends ``request``. Raises Refused, and UpstreamError if nobody can say."""
         credential = request.credential
         if credential is not None and credential.kind in _MACHINES:
-            return await self._identify_machine(request, credential, account)
-        caller = await identify(self.sessions, request)
-        account.user_id = caller.identity.user_id
-        return caller
+            return self._identify_machine(request, credential, account)
+        return identify(self.sessions, request, account)
 
     def forget(self, credential: Credential) -> None:
         """Ask again next time: Mattermost has just rejected ``credential``, somebody's own or an
@@ -60,12 +61,16 @@ def check_endpoint(machine: Machine, endpoint: str) -> None:
         raise Refused(credential_limited("cannot be used for uploads of this kind"))
 
 
-async def identify(sessions: Sessions, request: UploadRequest) -> Caller:
-    """Whoever sends ``request`` with a credential of Mattermost's. Raises Refused (401, 403), and
-    UpstreamError if nobody can say."""
+async def identify(
+    sessions: Sessions, request: UploadRequest, account: Account | None = None
+) -> Caller:
+    """Whoever sends ``request`` with a credential of Mattermost's, who is a user if there is an
+    ``account``. Raises Refused (401, 403), and UpstreamError if nobody can say."""
     identity = await sessions.identify(request.credential, request.forwarded)
     if request.credential is None or not request.csrf_passes:
         raise Refused(session_expired())
+    if account is not None:
+        account.user_id = identity.user_id
     sender = sender_of(request, identity)
     return Caller(identity, request.credential, head(request, request.credential, ANY_FILE), sender)
 

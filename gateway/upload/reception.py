@@ -49,7 +49,8 @@ class Reception:
         judge_type(file, judge)
         if judge.decision.examines:
             self._examiner.look_at_head(head, file.target.name, judge)
-        account.enter(Stage.RECEIVE)
+        if not file.source.ended:
+            account.enter(Stage.RECEIVE)
         return head
 
     async def make_ready(

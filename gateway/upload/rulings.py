@@ -28,9 +28,13 @@ class Rulings:
     ) -> Decision:
         """By what a file is judged. Raises Refused if Mattermost does not let the sender see where
         it goes, and UpstreamError."""
-        rules, machine = self._rulebook.rules, sender.machine
-        decision = rules.plain.get(endpoint) or await self._decide(endpoint, sender, target)
+        plain, machine = self._rulebook.rules.plain.get(endpoint), sender.machine
+        decision = plain or await self._decide(endpoint, sender, target)
         return decision if machine is None else limited(decision, machine, endpoint, target)
+
+    def plain(self, endpoint: str, sender: Sender) -> Decision | None:
+        """What ``decide`` says of any file of ``sender``, if nothing has to be looked at."""
+        return None if sender.machine else self._rulebook.rules.plain.get(endpoint)
 
     async def _decide(
         self, endpoint: str, sender: Sender, target: FileTarget | RowTarget
