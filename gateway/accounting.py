@@ -1,10 +1,9 @@
 """The account of one request: filled on its way, closed exactly once at the edge."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
-from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gateway.logs import Log
 from gateway.metrics.families import STAGES
@@ -22,21 +21,23 @@ class Stage:
     IDENTIFY, RECEIVE, INSPECT, EXAMINE, RESERVE, FORWARD, SETTLE = range(7)
 
 
-class FileAccount(NamedTuple):
-    """How one file of a request ended."""
+@dataclass(slots=True)
+class FileAccount:
+    """What is known of one file of a request, and how it ended."""
 
     name: str
-    group: str
-    content_type: str
-    outcome: Outcome
-    reason: str
     size: int | None
     """Bytes, where known; of a stored file always."""
+    content_type: str = ""
     promised: str | None = None
     """The type that its name promises, where its content is of another one."""
+    group: str = ""
+    """That of its type, once it has ended."""
+    outcome: Outcome = Outcome.FAILED
+    reason: str = "internal_error"
     rule: str | None = None
     """The rule of the policy file that decided."""
-    would_refuse: Mapping[str, str] = MappingProxyType({})
+    would_refuse: dict[str, str] = field(default_factory=dict)
     """Why rules that are only watched would have refused it, by their names."""
     entries: int | None = None
     """In it, if it is an archive that was looked into."""
@@ -44,6 +45,7 @@ class FileAccount(NamedTuple):
     """What a scan for malware came to."""
     scan_detail: str | None = None
     sha256: str | None = None
+    """Of what came, or of what went on if that is not the same; where somebody asked."""
     answer: bytes = b""
     """What Mattermost answered to it."""
 

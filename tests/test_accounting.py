@@ -127,8 +127,8 @@ def test_an_upload(books: Books, clock: Clock) -> None:
     account.enter(Stage.FORWARD)
     clock.now += 0.25
     account.files += [
-        FileAccount("a.png", "images", "image/png", Outcome.ACCEPTED, "none", 1000),
-        FileAccount("b.exe", "executables", "x/y", Outcome.REFUSED, "type_denied", None),
+        FileAccount("a.png", 1000, "image/png", None, "images", Outcome.ACCEPTED, "none"),
+        FileAccount("b.exe", None, "x/y", None, "executables", Outcome.REFUSED, "type_denied"),
     ]
     books.close(account)
     (line,) = books.lines()

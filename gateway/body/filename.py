@@ -9,6 +9,8 @@ MAX_NAME_BYTES = 255
 MAX_EXTENSION_CHARACTERS = 64
 """The column ``FileInfo.Extension``: the database refuses more once the file is stored (500)."""
 
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,63}")
+"""What most names are, read at a glance."""
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _BIDIRECTIONAL = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Embeddings, overrides and isolates (UAX #9 §2): they make ``gpj.exe`` read ``exe.jpg``."""
@@ -19,6 +21,8 @@ def stored_name(name: str) -> str:
 
     That is Go's ``filepath.Base``: what follows the last slash; a backslash is a character.
     """
+    if _PLAIN.fullmatch(name):
+        return name
     base = name.rstrip("/").rpartition("/")[2]
     problem = _problem(base)
     if problem is not None:

@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 
 from gateway.checking.files import Checked, Unread
 from gateway.edge.answers import render
+from gateway.policy.rules import DEFAULT_RULE
 from gateway.refusals import shown
 from gateway.units import format_size
+from gateway.upload.facts import Facts
 
 _HEAD = ("FILE", "TYPE", "GROUP", "SIZE", "ENTRIES", "RULE", "ANSWER")
 _LONGEST_PATH = 200
@@ -40,7 +42,11 @@ def _row(file: Checked) -> tuple[str, ...]:
     answer = "passes" if refusal is None else f"{refusal.status} {refusal.id}"
     size = format_size(file.size)
     path = shown(file.path, _LONGEST_PATH)
-    return path, facts.content_type, file.group, size, entries, facts.rule, answer
+    return path, facts.content_type, file.group, size, entries, _rule(facts), answer
+
+
+def _rule(facts: Facts) -> str:
+    return facts.rule or DEFAULT_RULE
 
 
 def _notes(file: Checked) -> Iterator[str]:
@@ -69,7 +75,7 @@ def _document(file: Checked) -> dict[str, object]:
         "entries": facts.entries,
         "promised": facts.promised,
         "scan": facts.scan,
-        "rule": facts.rule,
+        "rule": _rule(facts),
         "would_refuse": [
             {"rule": rule, "reason": reason} for rule, reason in facts.would_refuse.items()
         ],

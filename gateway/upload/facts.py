@@ -1,12 +1,11 @@
 """What becomes known of a file, for its account."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 
 from gateway.accounting import Account, FileAccount
 from gateway.inspection.detector import UNKNOWN
 from gateway.policy.groups import group_of
-from gateway.policy.rules import DEFAULT_RULE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import ClientGone
 from gateway.upstream.connection import UpstreamError
@@ -14,49 +13,17 @@ from gateway.values import Outcome
 
 
 @dataclass(slots=True)
-class Facts:
+class Facts(FileAccount):
     """Filled on the file's way."""
 
-    name: str
-    size: int | None
     content_type: str = UNKNOWN
-    promised: str | None = None
-    outcome: Outcome = Outcome.FAILED
-    reason: str = "internal_error"
-    rule: str = DEFAULT_RULE
-    """The rule that decided."""
-    would_refuse: dict[str, str] = field(default_factory=dict)
-    """Reasons, by the names of rules that are only watched."""
     measured: bool = False
     """Whether its head told how large a picture it is, or that it is none."""
-    entries: int | None = None
-    """In it, if it is an archive that was looked into."""
-    scan: str | None = None
-    """What a scan for malware came to."""
-    scan_detail: str | None = None
-    sha256: str | None = None
-    """Of what came, or of what went on if that is not the same; where somebody asked."""
-    answer: bytes = b""
-    """What Mattermost answered to it."""
 
-    def account(self) -> FileAccount:
-        group = group_of(self.content_type)
-        return FileAccount(
-            self.name,
-            group,
-            self.content_type,
-            self.outcome,
-            self.reason,
-            self.size,
-            self.promised,
-            None if self.rule == DEFAULT_RULE else self.rule,
-            self.would_refuse,
-            self.entries,
-            self.scan,
-            self.scan_detail,
-            self.sha256,
-            self.answer,
-        )
+    def end(self, account: Account) -> None:
+        """Nothing more becomes known: it goes into ``account``."""
+        self.group = group_of(self.content_type)
+        account.files.append(self)
 
 
 class Accounted:
@@ -84,7 +51,7 @@ class Accounted:
         elif isinstance(error, ClientGone):
             facts.outcome, facts.reason = Outcome.ABORTED, "client_gone"
         if error is not None or self._closing:
-            self._account.files.append(facts.account())
+            facts.end(self._account)
 
 
 def outcome_of(refusal: Refusal) -> Outcome:

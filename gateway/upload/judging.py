@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
-from gateway.policy.rules import Policy
+from gateway.policy.rules import DEFAULT_RULE, Policy
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refusal, Refused
 from gateway.upload.facts import Facts
@@ -21,7 +21,8 @@ class Judge:
     def __init__(self, decision: Decision, facts: Facts) -> None:
         self.decision = decision
         self.facts = facts
-        facts.rule = decision.policy.name
+        name = decision.policy.name
+        facts.rule = None if name == DEFAULT_RULE else name
 
     def ask(self, question: Question[P], *args: P.args, **kwargs: P.kwargs) -> None:
         """Raises Refused if the policy that holds says no; what others say is noted.

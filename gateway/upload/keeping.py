@@ -230,7 +230,7 @@ class Keeping:
             return
         facts.outcome, facts.reason = judged_by_mattermost(answer.status)
         facts.answer = answer.body
-        account.files.append(facts.account())
+        facts.end(account)
         if answer.status < 300:
             await self._records.end(turn.session.id, turn.record.size, account)
             file.discard()

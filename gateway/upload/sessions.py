@@ -106,7 +106,7 @@ class UploadSessions:
             answer = await self._announce(caller, request, declaration, reservation, account)
         if answer.status >= 300:
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
-            account.files.append(facts.account())
+            facts.end(account)
         self._remote.heed(caller, answer.status)
         return answer
 
@@ -312,7 +312,7 @@ class UploadSessions:
                 judge.watch(question)
             facts.outcome, facts.reason = judged_by_mattermost(answer.status)
             facts.answer = answer.body
-            account.files.append(facts.account())
+            facts.end(account)
             account.enter(Stage.SETTLE)
             await self._records.end(session.id, record.size, account)
         return answer
