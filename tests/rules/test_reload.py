@@ -32,7 +32,7 @@ def test_it_is_taken_over_and_a_bad_one_is_not(
         assert answers("201")
         path.write_text(CLOSED)
         gateway.wait_for(lambda: answers("type_denied"))
-        assert gateway.metric(RELOADS, result="loaded") >= 1
+        gateway.wait_for(lambda: gateway.metric(RELOADS, result="loaded") >= 1)
         assert gateway.ready() == (200, {"status": "ready"})
 
         path.write_text(WRONG)
