@@ -31,7 +31,7 @@ from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_zone
-from gateway.ledger.quotas import LedgerUnavailable
+from gateway.ledger.quotas import LedgerUnavailable, account_of
 from gateway.logs import Log
 from gateway.methods import callers_from
 from gateway.metrics.cells import Cells
@@ -98,7 +98,9 @@ class Parts:
             lease=settings.ledger_lease,
             timeout=settings.ledger_timeout,
             ca_file=settings.ledger_ca_file,
+            on_lapse=self._tell_of_lapse,
         )
+        self.count_unconfirmed: Callable[[str, str, int], None] = lambda *_: None
         self._opening: asyncio.Task[None] | None = None
         self._scanner_problem = ""
         self.audit_fails: Callable[[], bool] = lambda: False
@@ -135,6 +137,12 @@ class Parts:
                 await self.ledger.open()
                 self.log.info("ledger_ready")
                 return
+
+    def _tell_of_lapse(self, key: str, amount: int) -> None:
+        """A process died whose upload may be stored: it was booked."""
+        account, unit = account_of(key)
+        self.log.warning("unconfirmed_booked", account=account, unit=unit, amount=amount)
+        self.count_unconfirmed(account.partition(":")[0], unit, amount)
 
     async def tell_of_scanner(self) -> None:
         """Log what an administrator should know of the scanner before the first file."""
@@ -261,6 +269,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     )
     check_audit = _audit_check(settings, audit)
     parts.policy.count_with(metrics.policy)
+    parts.count_unconfirmed = metrics.quota_unconfirmed
 
     booking = Booking(
         parts.ledger,

@@ -20,7 +20,7 @@ from gateway.upload.judging import Judge
 from gateway.upload.receive import Held
 from gateway.upload.reception import Reception
 from gateway.upload.request import RowTarget
-from gateway.upstream.connection import Connection
+from gateway.upstream.sink import Sink
 
 _PIECE = 256 * 1024
 
@@ -70,7 +70,7 @@ class _FileSource:
     def check(self) -> None:
         """Nobody leaves."""
 
-    async def pour(self, connection: Connection) -> bool:
+    async def pour(self, sink: Sink) -> bool:
         return False
 
 

@@ -29,9 +29,10 @@ from uvicorn.server import ServerState
 
 from gateway.edge.handshake import asks_for_websocket
 from gateway.edge.head import check_target
-from gateway.edge.pump import WORTH_IT, Pump, Sink
+from gateway.edge.pump import WORTH_IT, Pump
 from gateway.edge.sockets import bytes_taken, is_reset, reset_at_end
 from gateway.edge.tunnel import ClientEnd
+from gateway.upstream.sink import Sink
 from gateway.writes import WriteBatch
 
 BODY_BUFFER = 512 * 1024

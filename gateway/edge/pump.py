@@ -7,8 +7,9 @@ is slower of the two sets the pace of both.
 """
 
 import asyncio
-from collections.abc import Callable
 from typing import Protocol
+
+from gateway.upstream.sink import Sink
 
 BUFFER = 512 * 1024
 """Bytes that a pump reads at once."""
@@ -17,21 +18,6 @@ WORTH_IT = 1024 * 1024
 _MOST_KEPT = 16
 
 _buffers: list[bytearray] = []
-
-
-class Sink(Protocol):
-    """Where a pump writes to."""
-
-    @property
-    def congested(self) -> bool:
-        """Whether something of what was written still waits."""
-
-    def write(self, data: memoryview) -> None: ...
-
-    def begin_pouring(self, drained: Callable[[], None]) -> None:
-        """From now on nothing may wait without ``congested``; ``drained`` is called after."""
-
-    def end_pouring(self) -> None: ...
 
 
 class Client(Protocol):

@@ -1,13 +1,15 @@
 """What one process holds and owes between its transactions. Decisions only, no I/O.
 
 A ledger file keeps for each account and window what is stored, and for each process what it holds
-for running uploads: bytes, files or uploads, as the key says. Only the process itself changes
-what it holds, so this book is the truth about it, and writing the file twice writes the same.
+for running uploads: bytes, files or uploads, as the key says; what of it is due apart from the
+rest. Only the process itself changes what it holds, so this book is the truth about it, and
+writing the file twice writes the same.
 """
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Usage, charge
+from gateway.ledger.quotas import Amount, Claim, QuotaExceeded, Reservation, Usage, charge
 
 Slot = tuple[int, int, str]
 """An account in a window: end and start of the window, and the key."""
@@ -17,20 +19,34 @@ def slot_of(claim: Claim) -> Slot:
     return claim.window.end, claim.window.start, claim.key
 
 
+class _Terms(NamedTuple):
+    """How something is held."""
+
+    due: bool
+    amount: Amount | None = None
+    """In place of what was claimed."""
+
+
+_AS_CLAIMED = _Terms(due=False)
+_DUE_AS_CLAIMED = _Terms(due=True)
+
+
 class Book:
     """Open reservations, and what the file has not been told yet."""
 
     def __init__(self) -> None:
-        self._open: set[Reservation] = set()
+        self._open: dict[Reservation, _Terms] = {}
         self._held: dict[Slot, int] = {}
+        self._due: dict[Slot, int] = {}
         self._owed: dict[Slot, int] = {}
         self._changed: set[Slot] = set()
+        self._due_changed: set[Slot] = set()
         self._ended: dict[str, tuple[int, int]] = {}
 
     @property
     def changed(self) -> bool:
         """Whether the file must be written."""
-        return bool(self._changed or self._ended)
+        return bool(self._due_changed or self._changed or self._ended)
 
     @property
     def owing(self) -> bool:
@@ -39,12 +55,11 @@ class Book:
 
     def usage(self, slot: Slot, others: Usage) -> Usage:
         """``others``, which is what the file says without this process, and this book."""
-        return Usage(
-            others.used + self._owed.get(slot, 0), others.reserved + self._held.get(slot, 0)
-        )
+        held = self._held.get(slot, 0) + self._due.get(slot, 0)
+        return Usage(others.used + self._owed.get(slot, 0), others.reserved + held)
 
     def grant(
-        self, claims: Sequence[Claim], others: Callable[[Slot], Usage]
+        self, claims: Sequence[Claim], others: Callable[[Slot], Usage], *, due: bool
     ) -> Reservation | QuotaExceeded:
         """All of ``claims`` or none; ``others`` is as for :meth:`usage`.
 
@@ -64,9 +79,7 @@ class Book:
         if exceeded is not None:
             return exceeded
         reservation = Reservation(tuple(claims), tuple(all_taken))
-        self._open.add(reservation)
-        for claim in claims:
-            self._hold(slot_of(claim), claim.amount)
+        self._take(reservation, _DUE_AS_CLAIMED if due else _AS_CLAIMED)
         return reservation
 
     def settle(self, reservation: Reservation, stored: int, files: int) -> bool:
@@ -74,41 +87,63 @@ class Book:
 
         False if that was done before.
         """
-        if reservation not in self._open:
+        if not self._give(reservation):
             return False
-        self._open.remove(reservation)
         for claim in reservation.claims:
-            slot = slot_of(claim)
-            self._hold(slot, -claim.amount)
             if amount := charge(claim.key, stored, files):
+                slot = slot_of(claim)
                 self._owed[slot] = self._owed.get(slot, 0) + amount
         return True
 
-    def _hold(self, slot: Slot, amount: int) -> None:
-        held = self._held.get(slot, 0) + amount
-        if held:
-            self._held[slot] = held
-        else:
-            self._held.pop(slot, None)
-        self._changed.add(slot)
+    def leave_due(self, reservation: Reservation, amount: Amount) -> bool:
+        """Hold ``amount`` in place of what was claimed, and let it be due.
+
+        False if it was settled before.
+        """
+        if not self._give(reservation):
+            return False
+        self._take(reservation, _Terms(due=True, amount=amount))
+        return True
 
     def hand_over(self, reservation: Reservation) -> bool:
         """Somebody else holds it from now on, and to settle it does nothing any more.
 
         False if it was settled before.
         """
-        if reservation not in self._open:
-            return False
-        self._open.remove(reservation)
-        for claim in reservation.claims:
-            self._hold(slot_of(claim), -claim.amount)
-        return True
+        return self._give(reservation)
 
     def take_back(self, reservation: Reservation) -> None:
         """It was not handed over after all."""
-        self._open.add(reservation)
-        for claim in reservation.claims:
-            self._hold(slot_of(claim), claim.amount)
+        self._take(reservation, _AS_CLAIMED)
+
+    def _take(self, reservation: Reservation, terms: _Terms) -> None:
+        self._open[reservation] = terms
+        self._hold(reservation.claims, terms, 1)
+
+    def _give(self, reservation: Reservation) -> bool:
+        """False if it is not open."""
+        terms = self._open.pop(reservation, None)
+        if terms is None:
+            return False
+        self._hold(reservation.claims, terms, -1)
+        return True
+
+    def _hold(self, claims: Sequence[Claim], terms: _Terms, sign: int) -> None:
+        due, amount = terms
+        for claim in claims:
+            unit = claim.quota.unit
+            if due and unit != "uploads":
+                held, changed = self._due, self._due_changed
+                more = claim.amount if amount is None else amount.of(unit)
+            else:
+                held, changed, more = self._held, self._changed, claim.amount
+            slot = slot_of(claim)
+            total = held.get(slot, 0) + sign * more
+            if total:
+                held[slot] = total
+            else:
+                held.pop(slot, None)
+            changed.add(slot)
 
     def holds(self, reservation: Reservation) -> bool:
         return reservation in self._open
@@ -118,7 +153,7 @@ class Book:
         self._ended.setdefault(session_id, (stored, files))
 
     def release_all(self) -> None:
-        """Nothing is held any more; to settle now does nothing."""
+        """Nothing is held any more but what is due; to settle now does nothing."""
         self._open.clear()
         self._changed.update(self._held)
         self._held.clear()
@@ -126,6 +161,7 @@ class Book:
     def hold_again(self) -> None:
         """The file no longer knows what this process holds: all of it is to be written."""
         self._changed.update(self._held)
+        self._due_changed.update(self._due)
 
     def owed(self) -> list[tuple[Slot, int]]:
         """Amounts to add to what is stored."""
@@ -139,8 +175,13 @@ class Book:
         """What the file must say that this process holds, where it may say otherwise."""
         return [(slot, self._held.get(slot, 0)) for slot in self._changed]
 
+    def due(self) -> list[tuple[Slot, int]]:
+        """The same for what it holds that is due."""
+        return [(slot, self._due.get(slot, 0)) for slot in self._due_changed]
+
     def written(self) -> None:
         """The file has been told everything."""
         self._owed.clear()
         self._changed.clear()
+        self._due_changed.clear()
         self._ended.clear()

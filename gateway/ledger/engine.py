@@ -3,7 +3,7 @@
 Durations are seconds. Whatever can fail raises LedgerUnavailable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
@@ -20,14 +20,22 @@ class Entry(NamedTuple):
     usage: Usage
 
 
+Lapsed = Callable[[str, int], None]
+"""Hears of what a dead process left due: how much was booked, and to which key."""
+
+
 class Ledger(Protocol):
-    """Counts what is stored and reserved."""
+    """Counts what is stored and reserved.
+
+    What a process that dies has reserved is released when its lease has run out, unless it is
+    *due*: what may be stored is booked then, but for uploads at once, of which none runs any more.
+    """
 
     async def open(self) -> None:
         """Before anything else; raises LedgerUnavailable, and can be tried again."""
 
     async def close(self) -> None:
-        """Write what is owed, release what is held.
+        """Write what is owed, release what is held and not due.
 
         Raises LedgerUnavailable if something that was stored could not be booked.
         """
@@ -35,10 +43,19 @@ class Ledger(Protocol):
     async def check(self) -> None:
         """Prove that the ledger can be written, by writing."""
 
-    async def reserve(self, claims: Sequence[Claim]) -> Reservation:
-        """All of ``claims`` or none. Raises QuotaExceeded or LedgerUnavailable.
+    async def reserve(self, claims: Sequence[Claim], *, due: bool = False) -> Reservation:
+        """All of ``claims`` or none; ``due`` from the beginning, or once that is told.
 
-        A caller that is cancelled has reserved nothing.
+        Raises QuotaExceeded or LedgerUnavailable. A caller that is cancelled has reserved nothing.
+        """
+
+    async def leave_due(
+        self, reservation: Reservation, stored: int, files: int | None = None
+    ) -> None:
+        """From now on, ``stored`` bytes in ``files`` files are reserved, and due.
+
+        Nothing once it was settled. Raises LedgerUnavailable if that could not be written: it may
+        be due then, or may not.
         """
 
     async def settle(self, reservation: Reservation, stored: int, files: int | None = None) -> None:
@@ -70,11 +87,13 @@ class Ledger(Protocol):
     async def session(self, session_id: str) -> str | None:
         """The note of a session; None if there is none, or it expired."""
 
-    async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
+    async def keep_session(
+        self, session_id: str, note: str, *, was: str, due: int | None = None
+    ) -> bool:
         """Renew a session and replace its note, if that still is ``was``.
 
-        Should it expire from now on, ``due`` bytes are booked, or what was due before if that is
-        more. False if the note is another, or the session expired.
+        Should it expire from now on, ``due`` bytes are booked; those that were due before, if
+        that is None. False if the note is another, or the session expired.
         """
 
     def session_in_use(self, session_id: str) -> AbstractContextManager[None]:

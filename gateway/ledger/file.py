@@ -1,7 +1,10 @@
 """The ledger's SQLite file, spoken to synchronously and without ever waiting.
 
 ``used`` has what is stored, ``held`` what the processes (owners) hold for running uploads,
-``owners`` their leases, and ``sessions`` the upload sessions. A commit is one append to the
+``owners`` their leases, and ``sessions`` the upload sessions. What an owner holds that is due is
+held by its negative, which has a lease of its own, so that gateways that know nothing of this see
+one more owner. When such a lease ends, what was due is booked, and remembered in ``lapsed``, in
+case that its owner lives and settles it after all. A commit is one append to the
 write-ahead log without an fsync (``synchronous=NORMAL``): what is committed survives the death of
 the process; a power cut can take back the commits since the last checkpoint, and leaves a
 consistent file.
@@ -17,13 +20,14 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.ledger.book import Slot
 from gateway.ledger.quotas import LedgerUnavailable, Usage
 from gateway.ledger.sessions import SCHEMA as SESSIONS_SCHEMA
 from gateway.ledger.sessions import SESSIONS, SessionRows
 
-_VERSION = 2
+_VERSION = 3
 # A commit writes whole pages to the log. Rows are short, so small pages halve its cost.
 _PAGE_SIZE = 1024
 # Checkpoint once the log is this long, in bytes.
@@ -53,12 +57,28 @@ CREATE TABLE held (
 ) WITHOUT ROWID;
 """
 
-_MISSING = {0: _SCHEMA + SESSIONS_SCHEMA, 1: SESSIONS_SCHEMA}
+_LAPSED_SCHEMA = """
+CREATE TABLE lapsed (
+    owner INTEGER NOT NULL,
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    lapsed REAL NOT NULL,
+    PRIMARY KEY (owner, ends, starts, key)
+) WITHOUT ROWID;
+"""
+
+_MISSING = {
+    0: _SCHEMA + SESSIONS_SCHEMA + _LAPSED_SCHEMA,
+    1: SESSIONS_SCHEMA + _LAPSED_SCHEMA,
+    2: _LAPSED_SCHEMA,
+}
 """What files of older versions lack; an empty one has version 0."""
 
 _USAGE = """
 SELECT (SELECT bytes FROM used WHERE ends = ? AND starts = ? AND key = ?),
-       (SELECT sum(bytes) FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner != ?)
+       (SELECT sum(bytes) FROM held WHERE ends = ? AND starts = ? AND key = ? AND abs(owner) != ?)
 """
 _ADD_USED = """
 INSERT INTO used VALUES (?, ?, ?, ?)
@@ -67,6 +87,9 @@ ON CONFLICT (ends, starts, key) DO UPDATE SET bytes = bytes + excluded.bytes
 _SET_USED = """
 INSERT INTO used VALUES (?, ?, ?, ?)
 ON CONFLICT (ends, starts, key) DO UPDATE SET bytes = excluded.bytes
+"""
+_TAKE_FROM_USED = """
+UPDATE used SET bytes = max(bytes - ?, 0) WHERE ends = ? AND starts = ? AND key = ?
 """
 _ENTRIES = """
 SELECT ends, starts, key, sum(used), sum(held) FROM (
@@ -84,13 +107,29 @@ _RENEW = """
 INSERT INTO owners VALUES (?, ?, ?)
 ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease
 """
-_DROP_ORPHANED = f"""
-DELETE FROM held WHERE owner NOT IN (SELECT owner FROM owners) AND owner != {SESSIONS}
+_ORPHANED = f"held.owner NOT IN (SELECT owner FROM owners) AND held.owner != {SESSIONS}"  # noqa: S608 - a constant
+_ORPHANED_DUE = f"""
+SELECT owner, ends, starts, key, bytes FROM held WHERE owner < 0 AND {_ORPHANED}
 """  # noqa: S608 - a constant
+_DROP_ORPHANED = f"DELETE FROM held WHERE {_ORPHANED}"  # noqa: S608 - a constant
+_ADD_LAPSED = """
+INSERT INTO lapsed VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (owner, ends, starts, key) DO UPDATE SET bytes = bytes + excluded.bytes
+"""
+_LAPSED = "SELECT bytes, ends, starts, key FROM lapsed WHERE owner = ?"
 _PRUNE = f"""
 DELETE FROM used WHERE (ends, starts, key) IN
     (SELECT ends, starts, key FROM used WHERE ends <= ? LIMIT {_PRUNED_AT_ONCE})
 """  # noqa: S608 - a constant
+
+
+class Renewal(NamedTuple):
+    """What came of renewing a lease."""
+
+    was_held: bool
+    """False if it had been ended, now or before."""
+    lapsed: list[tuple[str, int]]
+    """Keys to which something was booked that was due from owners whose lease ended."""
 
 
 class LedgerBusy(Exception):
@@ -209,6 +248,9 @@ class Transaction:
 
     def set_used(self, slot: Slot, amount: int) -> None:
         self._connection.execute(_SET_USED, (*slot, amount))
+        # What has lapsed counts in no other way any more.
+        forget = "DELETE FROM lapsed WHERE ends = ? AND starts = ? AND key = ?"
+        self._connection.execute(forget, slot)
 
     def entries(self, now: float) -> list[tuple[Slot, Usage]]:
         """All accounts in windows that have not ended."""
@@ -226,27 +268,46 @@ class Transaction:
         ends, renewed, known = self._connection.execute(_LEASES, (owner,)).fetchone()
         return bool(known) and renewed <= now < ends
 
-    def renew(self, owner: int, now: float, lease: float) -> bool:
-        """Renew the lease of ``owner``, end those that ran out, release what they held.
-
-        False if the lease of ``owner`` was among them, now or before.
-        """
+    def renew(self, owner: int, now: float, lease: float) -> Renewal:
+        """Renew the lease of ``owner``, end those that ran out, book or release what they held."""
+        self._usages.clear()
         execute = self._connection.execute
         # A clock that was put back must not make the leases of dead owners longer.
         execute("UPDATE owners SET renewed = ? WHERE renewed > ?", (now, now))
         execute("DELETE FROM owners WHERE renewed + lease <= ?", (now,))
         known = execute("SELECT 1 FROM owners WHERE owner = ?", (owner,)).fetchone()
-        execute(_RENEW, (owner, now, lease))
+        for number in (owner, -owner):
+            execute(_RENEW, (number, now, lease))
+        if known is None:
+            self._take_back(-owner)
+        lapsed = self._book_orphaned(now)
         execute(_DROP_ORPHANED)
-        return known is not None
+        return Renewal(known is not None, lapsed)
+
+    def _book_orphaned(self, now: float) -> list[tuple[str, int]]:
+        rows = self._connection.execute(_ORPHANED_DUE).fetchall()
+        if rows:
+            self._connection.executemany(_ADD_USED, [row[1:] for row in rows])
+            self._connection.executemany(_ADD_LAPSED, [(*row, now) for row in rows])
+        return [(key, amount) for *_, key, amount in rows]
+
+    def _take_back(self, owner: int) -> None:
+        """``owner`` lives, and holds what was booked."""
+        rows = self._connection.execute(_LAPSED, (owner,)).fetchall()
+        self._connection.executemany(_TAKE_FROM_USED, rows)
+        self._connection.execute("DELETE FROM lapsed WHERE owner = ?", (owner,))
 
     def leave(self, owner: int) -> None:
-        """End the lease of ``owner``, which holds nothing any more."""
-        self._connection.execute("DELETE FROM owners WHERE owner = ?", (owner,))
+        """End the lease of ``owner``, which holds nothing any more but what is due."""
+        self._connection.execute("DELETE FROM owners WHERE abs(owner) = ?", (owner,))
 
     def prune(self, before: float) -> None:
         """Forget windows that ended before, some thousand at once."""
         self._connection.execute(_PRUNE, (before,))
+
+    def prune_lapsed(self, before: float) -> None:
+        """Forget what was booked before for owners that did not come back."""
+        self._connection.execute("DELETE FROM lapsed WHERE lapsed <= ?", (before,))
 
 
 def _is_busy(error: BaseException) -> bool:

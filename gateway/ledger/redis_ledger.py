@@ -5,12 +5,13 @@ several accounts takes from all of them at once, and gives back what it got if o
 
 Each open ledger is an owner with a number and a lease, renewed by one write however many uploads
 run. What a dead owner held counts until somebody needs the room: whoever is refused looks who
-still lives, and releases what the others hold there.
+still lives, releases what the others hold there, and books what of it was due.
 
 A reservation has an id, and a field by that name for as long as it is not settled. So settling
 can be sent again whenever an answer is lost. Reserving is never sent again: who does not know
 what became of what it sent takes another number, which holds all that is known to be open; what
-may still arrive under the former number belongs to a dead owner.
+may still arrive under the former number belongs to a dead owner. Since that could be due, a
+reservation of which something may still arrive is settled for good: nothing holds by its id again.
 """
 
 import asyncio
@@ -21,11 +22,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.ledger import redis_scripts as scripts
 from gateway.ledger.book import Slot, slot_of
-from gateway.ledger.engine import Entry
+from gateway.ledger.engine import Entry, Lapsed
 from gateway.ledger.quotas import (
+    Amount,
     Claim,
     LedgerUnavailable,
     QuotaExceeded,
@@ -51,13 +54,34 @@ _MOST_LIVES = 3
 class _Hold:
     """What an open reservation holds in Redis: under which id, and by whom."""
 
-    __slots__ = ("claims", "id", "owner")
+    __slots__ = ("amount", "claims", "due", "final", "id", "owner")
 
-    def __init__(self, claims: tuple[Claim, ...], id_: str, owner: str) -> None:
+    def __init__(self, claims: tuple[Claim, ...], id_: str, owner: str, *, due: bool) -> None:
         self.claims = claims
         self.id = id_
         self.owner = owner
         """Empty while it may be handed over to a session that was not opened after all."""
+        self.due = due
+        self.amount: Amount | None = None
+        """In place of what was claimed."""
+        self.final = False
+        """Whether something that holds it may still arrive, and must not once it is settled."""
+
+    def amount_of(self, claim: Claim) -> int:
+        if self.amount is None or claim.quota.unit == "uploads":
+            return claim.amount
+        return self.amount.of(claim.quota.unit)
+
+    def holder_of(self, claim: Claim, owner: str) -> str:
+        """``owner`` as scripts understand it."""
+        return f"{owner}:" if self.due and claim.quota.unit != "uploads" else owner
+
+
+class _Owed(NamedTuple):
+    """What is to be booked in place of what something holds."""
+
+    charge: int
+    final: bool
 
 
 class RedisLedger:
@@ -71,8 +95,10 @@ class RedisLedger:
         timeout: float = 5.0,
         clock: Callable[[], float] | None = None,
         ca_file: Path | None = None,
+        on_lapse: Lapsed = lambda *_: None,
     ) -> None:
         """``clock`` is asked in place of the server's."""
+        self._on_lapse = on_lapse
         self._address = RedisAddress(url, ca_file)
         self._lease = lease
         self._timeout = timeout
@@ -87,7 +113,7 @@ class RedisLedger:
         self._ids = 0
         self._open: dict[Reservation, _Hold] = {}
         self._opening: dict[Reservation, asyncio.Task[None]] = {}
-        self._owed: dict[tuple[Slot, str], int] = {}
+        self._owed: dict[tuple[Slot, str], _Owed] = {}
         self._unsure: dict[Reservation, tuple[int, int]] = {}
         self._ended: dict[str, tuple[int, int]] = {}
         self._sessions = RedisSessions(self._ask, self._on, self._at)
@@ -119,7 +145,7 @@ class RedisLedger:
         ]
 
     async def close(self) -> None:
-        """Write what is owed, release what is held.
+        """Write what is owed, release what is held and not due.
 
         Raises LedgerUnavailable if something that was stored could not be booked.
         """
@@ -136,7 +162,7 @@ class RedisLedger:
                 await self._ask(Command("HDEL", _OWNERS, [self._owner]))
         except LedgerUnavailable:
             owing = [*self._ended.values(), *self._unsure.values()]
-            if any(self._owed.values()) or any(map(any, owing)):
+            if any(owed.charge for owed in self._owed.values()) or any(map(any, owing)):
                 raise
         finally:
             self._open.clear()
@@ -153,21 +179,19 @@ class RedisLedger:
 
     # Reservations.
 
-    async def reserve(self, claims: Sequence[Claim]) -> Reservation:
-        """All of ``claims`` or none. Raises QuotaExceeded or LedgerUnavailable.
+    async def reserve(self, claims: Sequence[Claim], *, due: bool = False) -> Reservation:
+        """All of ``claims`` or none; ``due`` from the beginning, or once that is told.
 
-        A caller that is cancelled has reserved nothing.
+        Raises QuotaExceeded or LedgerUnavailable. A caller that is cancelled has reserved nothing.
         """
         self._usable()
         if not claims:
             return Reservation(())
         await self._ready()
-        hold = _Hold(tuple(claims), self._new_id(), self._owner)
+        hold = _Hold(tuple(claims), self._new_id(), self._owner, due=due)
         taken = await self._take(hold, hold.claims)
-        refused = [(c, reply[1]) for c, reply in zip(claims, taken, strict=True) if not reply[0]]
-        if refused and await self._make_room(refused):
-            again = iter(await self._take(hold, [c for c, _ in refused]))
-            taken = [reply if reply[0] else next(again) for reply in taken]
+        if not all(reply[0] for reply in taken):
+            taken = await self._take_after_all(hold, taken)
         if not all(reply[0] for reply in taken):
             await self._give_back(hold)
             raise _exceeded(claims, taken)
@@ -177,10 +201,30 @@ class RedisLedger:
             await self._adopt_late(reservation, hold)
         return reservation
 
+    async def _take_after_all(self, hold: _Hold, taken: list[Reply]) -> list[Reply]:
+        """What was refused, if there is room once nothing is held by the dead any more."""
+        replies = zip(hold.claims, taken, strict=True)
+        refused = [(claim, reply[1]) for claim, reply in replies if not reply[0]]
+        try:
+            if not await self._make_room(refused):
+                return taken
+        except BaseException:
+            self._abandon(hold)
+            raise
+        again = iter(await self._take(hold, [claim for claim, _ in refused]))
+        return [reply if reply[0] else next(again) for reply in taken]
+
     async def _take(self, hold: _Hold, claims: Sequence[Claim]) -> list[Reply]:
         """For each claim whether it was granted, and what is taken."""
         commands = [
-            self._at(scripts.RESERVE, slot_of(c), hold.id, hold.owner, str(c.amount), str(c.limit))
+            self._at(
+                scripts.RESERVE,
+                slot_of(c),
+                hold.id,
+                hold.holder_of(c, hold.owner),
+                str(c.amount),
+                str(c.limit),
+            )
             for c in claims
         ]
         answer = self._courier.ask(commands)
@@ -190,22 +234,25 @@ class RedisLedger:
             if not self._courier.withdraw(answer):
                 answer.add_done_callback(lambda _: self._abandon(hold))
             raise
+        except LedgerUnavailable:
+            self._abandon(hold)
+            raise
         if error := _error(replies):
-            await self._give_back(hold, _without_errors(claims, replies))
+            await self._give_back(hold)
             raise error
         return replies
 
-    async def _give_back(self, hold: _Hold, claims: Sequence[Claim] | None = None) -> None:
-        """All that it may hold, or what it holds of ``claims``."""
-        claims = hold.claims if claims is None else claims
-        owed = [(slot_of(c), hold.id) for c in claims]
+    async def _give_back(self, hold: _Hold) -> None:
+        """All that it may hold."""
+        owed = [(slot_of(c), hold.id) for c in hold.claims]
         for item in owed:
-            self._owed.setdefault(item, 0)
+            self._owed.setdefault(item, _Owed(0, hold.final))
         with contextlib.suppress(LedgerUnavailable):  # it is tried again
             await self._pay(owed)
 
     def _abandon(self, hold: _Hold) -> None:
-        """Give it back, with nobody who waits for that."""
+        """Give it back for good, with nobody who waits for that."""
+        hold.final = True
         giving = asyncio.ensure_future(self._give_back(hold))
         self._giving.add(giving)
         giving.add_done_callback(self._giving.discard)
@@ -229,7 +276,31 @@ class RedisLedger:
 
     async def _usages(self, slots: Sequence[Slot], newest: str, living: list[str]) -> list[Usage]:
         commands = [self._at(scripts.RELEASE, slot, newest, *living) for slot in slots]
-        return [Usage(*reply) for reply in await self._ask(*commands)]
+        found = []
+        for slot, (used, held, booked) in zip(slots, await self._ask(*commands), strict=True):
+            if booked:
+                self._on_lapse(slot[2], booked)
+            found.append(Usage(used, held))
+        return found
+
+    async def leave_due(
+        self, reservation: Reservation, stored: int, files: int | None = None
+    ) -> None:
+        """From now on, ``stored`` bytes in ``files`` files are reserved, and due.
+
+        Raises LedgerUnavailable if that could not be written: it may be due then, or may not.
+        """
+        self._usable()
+        hold = self._open.get(reservation)
+        if hold is None:
+            return
+        hold.due, hold.amount = True, Amount(stored, files_of(stored, files))
+        was_final, hold.final = hold.final, True  # should this be cancelled, or its answer lost
+        await self._ready()
+        owner = self._owner
+        await self._ask(*[self._adoption(claim, hold, owner) for claim in hold.claims])
+        if hold.owner == owner:
+            hold.final = was_final
 
     async def settle(self, reservation: Reservation, stored: int, files: int | None = None) -> None:
         """Book ``stored`` bytes in place of those reserved. A second time does nothing.
@@ -255,7 +326,7 @@ class RedisLedger:
         hold, owed = self._open.pop(reservation), []
         for claim in hold.claims:
             owed.append((slot_of(claim), hold.id))
-            self._owed[owed[-1]] = charge(claim.key, *told)
+            self._owed[owed[-1]] = _Owed(charge(claim.key, *told), hold.final)
         await self._pay(owed)
 
     async def _pay(self, owed: Sequence[tuple[Slot, str]]) -> None:
@@ -264,12 +335,15 @@ class RedisLedger:
             async with self._renewing:
                 pass
         owed = [item for item in owed if item in self._owed]
-        answer = self._courier.ask(
-            [self._at(scripts.SETTLE, slot, id_, str(self._owed[slot, id_])) for slot, id_ in owed]
-        )
+        answer = self._courier.ask([self._settlement(*item) for item in owed])
         answer.add_done_callback(partial(self._paid, owed))
         if error := _error(await asyncio.shield(answer)):
             raise error
+
+    def _settlement(self, slot: Slot, id_: str) -> Command:
+        charge, final = self._owed[slot, id_]
+        arguments = [str(charge), "final"] if final else [str(charge)]
+        return self._at(scripts.SETTLE, slot, id_, *arguments)
 
     def _paid(
         self, owed: Sequence[tuple[Slot, str]], answer: "asyncio.Future[list[Reply]]"
@@ -324,6 +398,8 @@ class RedisLedger:
     def _lose(self) -> None:
         """It is not known what became of what was sent: what is open gets another owner."""
         self._lives += 1
+        for hold in self._open.values():
+            hold.final = True
         if self._owner:
             self._owner, self._former = "", self._owner
 
@@ -372,7 +448,8 @@ class RedisLedger:
             hold.owner = owner
 
     def _adoption(self, claim: Claim, hold: _Hold, owner: str) -> Command:
-        return self._at(scripts.ADOPT, slot_of(claim), hold.id, owner, str(claim.amount))
+        holder, amount = hold.holder_of(claim, owner), str(hold.amount_of(claim))
+        return self._at(scripts.ADOPT, slot_of(claim), hold.id, holder, amount)
 
     async def _adopt_late(self, reservation: Reservation, hold: _Hold) -> None:
         """One that was granted to a number that this ledger does not have any more."""
@@ -447,11 +524,14 @@ class RedisLedger:
         self._usable()
         return await self._sessions.note(session_id)
 
-    async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
+    async def keep_session(
+        self, session_id: str, note: str, *, was: str, due: int | None = None
+    ) -> bool:
         """Renew a session and replace its note, if that still is ``was``.
 
-        Should it expire from now on, ``due`` bytes are booked, or what was due before if that is
-        more. False if the note is another, or the session expired. Raises LedgerUnavailable.
+        Should it expire from now on, ``due`` bytes are booked; those that were due before, if
+        that is None. False if the note is another, or the session expired. Raises
+        LedgerUnavailable.
         """
         self._usable()
         return await self._sessions.keep(session_id, note, was=was, due=due)
@@ -523,14 +603,6 @@ def _exceeded(claims: Sequence[Claim], taken: Sequence[Reply]) -> QuotaExceeded:
     """Of several quotas that are used up, the one that lasts longest."""
     refused = [(c, reply[1]) for c, reply in zip(claims, taken, strict=True) if not reply[0]]
     return QuotaExceeded(*max(refused, key=lambda item: item[0].window.end))
-
-
-def _without_errors(claims: Sequence[Claim], replies: Sequence[Reply]) -> list[Claim]:
-    return [
-        claim
-        for claim, reply in zip(claims, replies, strict=True)
-        if not isinstance(reply, LedgerUnavailable)
-    ]
 
 
 def _error(replies: Sequence[Reply]) -> LedgerUnavailable | None:

@@ -2,8 +2,11 @@
 
 A *slot* (an account in a window) is a hash: ``u`` is stored, ``h`` held by all together, and
 ``r:<id>`` is what one reservation holds, ``<amount>:<owner>``, or ``<amount>:0`` if an upload
-session holds it. What a dead owner held becomes ``0:<owner>:<since>``: it holds nothing, and says
-that it was not settled yet. To settle removes the field, so that a second time does nothing.
+session holds it. ``<amount>:<owner>:`` is due. What a dead owner held becomes
+``0:<owner>:<since>``: it holds nothing, and says that it was not settled yet; ``b:<id>`` is what
+of it was booked since it was due. To settle removes both, so that a second time does nothing. Where
+something may still arrive that would hold it again, ``0:1:<since>`` is left and keeps it out.
+Versions that know nothing of this see what is due as held by its owner, and release it.
 
 The *owners* are a hash: ``<renewed>:<lease>`` by the number of each. Numbers never come twice,
 and grow; ``last`` is the greatest.
@@ -39,6 +42,22 @@ local function hold(amount)
     redis.call('HDEL', key, 'h')
   end
 end
+local function read(id)
+  local held = redis.call('HGET', key, 'r:' .. id)
+  if not held then
+    return nil
+  end
+  local amount, owner, since = string.match(held, '^(%d+):(%d+):?(%d*)$')
+  return tonumber(amount), owner, since ~= ''
+end
+local function take_back(id)
+  local booked = redis.call('HGET', key, 'b:' .. id)
+  if booked then
+    local used = tonumber(redis.call('HGET', key, 'u') or 0)
+    redis.call('HSET', key, 'u', string.format('%.0f', math.max(used - tonumber(booked), 0)))
+    redis.call('HDEL', key, 'b:' .. id)
+  end
+end
 local function keep()
   local ends = tonumber(ARGV[2])
   if ends then
@@ -59,9 +78,9 @@ RESERVE = _script(
     _HELD,
     """
 local id, owner, amount, limit = ARGV[3], ARGV[4], ARGV[5], tonumber(ARGV[6])
-local found = redis.call('HMGET', key, 'u', 'h')
+local found = redis.call('HMGET', key, 'u', 'h', 'r:' .. id)
 local taken = tonumber(found[1] or 0) + tonumber(found[2] or 0)
-if taken + tonumber(amount) > limit then
+if found[3] or taken + tonumber(amount) > limit then
   return {0, taken}
 end
 redis.call('HSET', key, 'r:' .. id, amount .. ':' .. owner)
@@ -70,37 +89,54 @@ keep()
 return {1, taken + tonumber(amount)}
 """,
 )
-"""Grants ``amount`` if it fits. Returns whether, and what is taken then."""
+"""Grants ``amount`` to an owner, with a colon if it is due, if it fits.
+
+Returns whether, and what is taken then.
+"""
 SETTLE = _script(
     _HELD,
     """
-local id, charge = ARGV[3], ARGV[4]
-local held = redis.call('HGET', key, 'r:' .. id)
-if not held then
+local id, charge, final = ARGV[3], ARGV[4], ARGV[5]
+local amount, owner, lapsed = read(id)
+if owner == '1' or not (amount or final) then
   return 0
 end
 -- First, since a hash without fields is gone, and its expiry with it.
-if charge ~= '0' then
+if amount and charge ~= '0' then
   redis.call('HINCRBY', key, 'u', charge)
 end
-hold(-tonumber(string.match(held, '^%d+')))
-redis.call('HDEL', key, 'r:' .. id)
+if lapsed then
+  take_back(id)
+end
+hold(-(amount or 0))
+if final then
+  redis.call('HSET', key, 'r:' .. id, string.format('0:1:%.0f', now))
+  keep()
+else
+  redis.call('HDEL', key, 'r:' .. id)
+end
 return 1
 """,
 )
-"""Books ``charge`` in place of what ``id`` holds, if it does."""
+"""Books ``charge`` in place of what ``id`` holds, if it does; ``final`` if it must not again."""
 ADOPT = _script(
     _HELD,
     """
 local id, owner, amount = ARGV[3], ARGV[4], ARGV[5]
-local held = redis.call('HGET', key, 'r:' .. id)
-hold(tonumber(amount) - tonumber(held and string.match(held, '^%d+') or 0))
+local before, holder, lapsed = read(id)
+if holder == '1' then
+  return 0
+end
+if lapsed then
+  take_back(id)
+end
+hold(tonumber(amount) - (before or 0))
 redis.call('HSET', key, 'r:' .. id, amount .. ':' .. owner)
 keep()
 return 1
 """,
 )
-"""``owner`` holds ``amount`` as ``id``, whoever did before."""
+"""``owner``, with a colon if it is due, holds ``amount`` as ``id``, whoever did before."""
 HAND_OVER = _script(
     """
 local id, session, owner = ARGV[3], ARGV[4], ARGV[5]
@@ -130,7 +166,7 @@ return 1
 RELEASE = _script(
     _HELD,
     """
-local newest, living = tonumber(ARGV[3]), {}
+local newest, living, booked = tonumber(ARGV[3]), {}, 0
 for i = 4, #ARGV do
   living[ARGV[i]] = true
 end
@@ -140,23 +176,37 @@ for i = 1, #all, 2 do
     local amount, owner, since = string.match(all[i + 1], '^(%d+):(%d+):?(%d*)$')
     if since ~= '' then
       if now - tonumber(since) > 2678400 then
-        redis.call('HDEL', key, all[i])
+        redis.call('HDEL', key, all[i], 'b:' .. string.sub(all[i], 3))
       end
     elseif owner ~= '0' and not living[owner] and tonumber(owner) <= newest then
+      if string.sub(all[i + 1], -1) == ':' then
+        booked = booked + tonumber(amount)
+        redis.call('HINCRBY', key, 'u', amount)
+        redis.call('HSET', key, 'b:' .. string.sub(all[i], 3), amount)
+      end
       hold(-tonumber(amount))
       redis.call('HSET', key, all[i], string.format('0:%s:%.0f', owner, now))
     end
   end
 end
 local found = redis.call('HMGET', key, 'u', 'h')
-return {tonumber(found[1] or 0), tonumber(found[2] or 0)}
+return {tonumber(found[1] or 0), tonumber(found[2] or 0), booked}
 """,
 )
-"""Owners up to ``newest`` that do not live hold nothing. Returns what is used and held then."""
+"""Owners up to ``newest`` that do not live hold nothing, and what was due from them is booked.
+
+Returns what is used and held then, and what was booked.
+"""
 CORRECT = _script(
     _HELD,
     """
 redis.call('HSET', key, 'u', ARGV[3])
+-- What has lapsed counts in no other way any more.
+for _, field in ipairs(redis.call('HKEYS', key)) do
+  if string.sub(field, 1, 2) == 'b:' then
+    redis.call('HDEL', key, field)
+  end
+end
 keep()
 return 1
 """,
@@ -247,20 +297,23 @@ return alive(found) and found[1]
 SESSION_KEEP = _script(
     _ALIVE,
     """
-local found = redis.call('HMGET', key, 'n', 'w', 't', 'd')
+local found = redis.call('HMGET', key, 'n', 'w', 't')
 if not alive(found) or (ARGV[3] ~= '' and found[1] ~= string.sub(ARGV[3], 2)) then
   return 0
 end
 redis.call('HSET', key, 'w', string.format('%.6f', now))
 if ARGV[3] ~= '' then
-  local due = math.max(tonumber(found[4]), tonumber(ARGV[4]))
-  redis.call('HSET', key, 'n', ARGV[2], 'd', string.format('%.0f', due))
+  redis.call('HSET', key, 'n', ARGV[2])
+  if ARGV[4] ~= '' then
+    redis.call('HSET', key, 'd', ARGV[4])
+  end
 end
 redis.call('EXPIRE', key, string.format('%.0f', tonumber(found[3]) + 2851200))
 return 1
 """,
 )
-"""Renews; and replaces the note, if that is the one after the ``=`` of the third argument."""
+"""Renews; and replaces the note, and what is due unless the fourth argument is empty, if the note
+is the one after the ``=`` of the third."""
 SESSION_END = _script(
     """
 local found = redis.call('HMGET', key, 'i', 'x', 'f')

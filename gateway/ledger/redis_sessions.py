@@ -67,16 +67,16 @@ class RedisSessions:
         (note,) = await self._ask(self._on(scripts.SESSION_NOTE, _key(session_id)))
         return None if note is None else note.decode()
 
-    async def keep(self, session_id: str, note: str, *, was: str, due: int) -> bool:
+    async def keep(self, session_id: str, note: str, *, was: str, due: int | None) -> bool:
         """Renew one and replace its note; False if it expired or its note is another."""
-        arguments = [note, f"={was}", str(due)]
+        arguments = [note, f"={was}", "" if due is None else str(due)]
         (kept,) = await self._ask(self._on(scripts.SESSION_KEEP, _key(session_id), *arguments))
         return bool(kept)
 
     async def renew(self, session_ids: Collection[str]) -> None:
         """Nothing to those that have expired."""
         commands = [
-            self._on(scripts.SESSION_KEEP, _key(session_id), "", "", "0")
+            self._on(scripts.SESSION_KEEP, _key(session_id), "", "", "")
             for session_id in session_ids
         ]
         await self._ask(*commands)

@@ -40,7 +40,7 @@ DELETE FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner = ? AND byt
 _ALIVE = "id = ? AND note IS NOT NULL AND renewed + ttl > ?"
 
 _KEEP = f"""
-UPDATE sessions SET note = ?, renewed = ?, due = max(due, ?) WHERE {_ALIVE} AND note = ?
+UPDATE sessions SET note = ?, renewed = ?, due = coalesce(?, due) WHERE {_ALIVE} AND note = ?
 """  # noqa: S608 - a constant
 
 
@@ -77,10 +77,10 @@ class SessionRows:
         row = self._connection.execute(query, (session_id, now)).fetchone()
         return None if row is None else str(row[0])
 
-    def keep(self, session_id: str, note: str, *, was: str, due: int, now: float) -> bool:
+    def keep(self, session_id: str, note: str, *, was: str, due: int | None, now: float) -> bool:
         """Renew a session and replace its note; False if it expired or its note is another.
 
-        ``due`` bytes at least are booked should it expire.
+        ``due`` bytes are booked should it expire; None leaves that as it was.
         """
         cursor = self._connection.execute(_KEEP, (note, now, due, session_id, now, was))
         return cursor.rowcount == 1

@@ -6,9 +6,9 @@ nothing in it waits: not for a lock (it is tried again a moment later), and not 
 (checkpoints, which call fsync, have a thread of their own).
 
 Each open ledger is an owner with a lease, renewed by one write however many uploads run. What an
-owner held is released when its lease has run out, by whoever comes next. An owner whose lease
-was ended while it lives (a clock that jumped, a machine that slept) takes a new one and holds
-again what its uploads still need.
+owner held is released when its lease has run out, by whoever comes next, and booked if it was
+due. An owner whose lease was ended while it lives (a clock that jumped, a machine that slept)
+takes a new one and holds again what its uploads still need.
 
 An upload session holds what was reserved for it on its own, so that any process can go on with it
 and each of them may die. It is kept by each use, and released by whoever tends the ledger once it
@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.ledger.book import Book, Slot, slot_of
-from gateway.ledger.engine import Entry
+from gateway.ledger.engine import Entry, Lapsed
 from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
 from gateway.ledger.quotas import (
+    Amount,
     Claim,
     LedgerUnavailable,
     QuotaExceeded,
@@ -45,6 +46,7 @@ _PAUSE_WHEN_BUSY = (0.001, 0.005)
 _LOG_LOOKED_AT_EVERY = 0.5
 # Windows that ended are kept for a while, for clocks that are put right.
 _KEPT_AFTER_END = 2 * 86_400
+_LAPSED_KEPT = 31 * 86_400
 
 _T = TypeVar("_T")
 _Work = Callable[[Transaction], _T]
@@ -77,11 +79,14 @@ class SQLiteLedger:
         lease: float = 60.0,
         clock: Callable[[], float] = time.time,
         busy_timeout: float = 5.0,
+        on_lapse: Lapsed = lambda *_: None,
     ) -> None:
         self._file = LedgerFile(path)
         self._lease = lease
         self._clock = clock
         self._busy_timeout = busy_timeout
+        self._on_lapse = on_lapse
+        self._lapsed: list[tuple[str, int]] = []
         self._owner = 0
         self._book = Book()
         self._sessions_in_use: Counter[str] = Counter()
@@ -111,7 +116,7 @@ class SQLiteLedger:
         ]
 
     async def close(self) -> None:
-        """Write what is owed, release what is held.
+        """Write what is owed, release what is held and not due.
 
         Raises LedgerUnavailable if stored bytes could not be booked.
         """
@@ -122,6 +127,7 @@ class SQLiteLedger:
         try:
             await asyncio.gather(*self._tasks)
             await self._ask(self._leave)
+            self._book = Book()
         except LedgerUnavailable:
             if self._book.owing:
                 raise
@@ -139,14 +145,14 @@ class SQLiteLedger:
         """Prove that the ledger can be written, by writing. Raises LedgerUnavailable."""
         await self._submit(self._renew)
 
-    async def reserve(self, claims: Sequence[Claim]) -> Reservation:
-        """All of ``claims`` or none. Raises QuotaExceeded or LedgerUnavailable.
+    async def reserve(self, claims: Sequence[Claim], *, due: bool = False) -> Reservation:
+        """All of ``claims`` or none; ``due`` from the beginning, or once that is told.
 
-        A caller that is cancelled has reserved nothing.
+        Raises QuotaExceeded or LedgerUnavailable. A caller that is cancelled has reserved nothing.
         """
         if not claims:
             return Reservation(())
-        answer = self._submit(partial(self._grant, claims))
+        answer = self._submit(partial(self._grant, claims, due=due))
         try:
             outcome = await answer
         except asyncio.CancelledError:
@@ -158,6 +164,16 @@ class SQLiteLedger:
         if isinstance(outcome, QuotaExceeded):
             raise outcome
         return outcome
+
+    async def leave_due(
+        self, reservation: Reservation, stored: int, files: int | None = None
+    ) -> None:
+        """From now on, ``stored`` bytes in ``files`` files are reserved, and due.
+
+        Raises LedgerUnavailable if that could not be written yet.
+        """
+        if self._book.leave_due(reservation, Amount(stored, files_of(stored, files))):
+            await self._submit(_nothing)
 
     async def settle(self, reservation: Reservation, stored: int, files: int | None = None) -> None:
         """Book ``stored`` bytes in place of those reserved. A second time does nothing.
@@ -199,11 +215,14 @@ class SQLiteLedger:
         """The note of a session; None if there is none, or it expired. Raises LedgerUnavailable."""
         return await self._submit(lambda t: t.sessions.note(session_id, self._clock()))
 
-    async def keep_session(self, session_id: str, note: str, *, was: str, due: int = 0) -> bool:
+    async def keep_session(
+        self, session_id: str, note: str, *, was: str, due: int | None = None
+    ) -> bool:
         """Renew a session and replace its note, if that still is ``was``.
 
-        Should it expire from now on, ``due`` bytes are booked, or what was due before if that is
-        more. False if the note is another, or the session expired. Raises LedgerUnavailable.
+        Should it expire from now on, ``due`` bytes are booked; those that were due before, if
+        that is None. False if the note is another, or the session expired. Raises
+        LedgerUnavailable.
         """
         return await self._submit(
             lambda t: t.sessions.keep(session_id, note, was=was, due=due, now=self._clock())
@@ -301,6 +320,7 @@ class SQLiteLedger:
 
     def _transact(self, asks: list[_Ask]) -> list[object]:
         outcomes: list[object] = []
+        self._lapsed.clear()
         try:
             with self._file.transaction() as transaction:
                 if not transaction.leases_are_fine(self._owner, self._clock()):
@@ -312,6 +332,7 @@ class SQLiteLedger:
                     outcomes.append(ask.work(transaction))  # noqa: PERF401 - kept if one fails
                 transaction.add_used(self._book.owed())
                 transaction.set_held(self._owner, self._book.held())
+                transaction.set_held(-self._owner, self._book.due())
         except BaseException:
             for outcome in outcomes:
                 if isinstance(outcome, Reservation):
@@ -320,12 +341,14 @@ class SQLiteLedger:
                     self._book.take_back(outcome.reservation)
             raise
         self._book.written()
+        for key, amount in self._lapsed:
+            self._on_lapse(key, amount)
         return outcomes
 
     def _grant(
-        self, claims: Sequence[Claim], transaction: Transaction
+        self, claims: Sequence[Claim], transaction: Transaction, *, due: bool
     ) -> Reservation | QuotaExceeded:
-        return self._book.grant(claims, partial(transaction.usage, besides=self._owner))
+        return self._book.grant(claims, partial(transaction.usage, besides=self._owner), due=due)
 
     def _usage(self, slot: Slot, transaction: Transaction) -> Usage:
         return self._book.usage(slot, transaction.usage(slot, besides=self._owner))
@@ -346,7 +369,9 @@ class SQLiteLedger:
 
     def _renew(self, transaction: Transaction) -> None:
         now = self._clock()
-        if not transaction.renew(self._owner, now, self._lease):
+        renewal = transaction.renew(self._owner, now, self._lease)
+        self._lapsed += renewal.lapsed
+        if not renewal.was_held:
             self._book.hold_again()
         transaction.sessions.renew(self._sessions_in_use, now)
         transaction.add_used(transaction.sessions.expire(now))
@@ -371,6 +396,7 @@ class SQLiteLedger:
     def _renew_and_prune(self, transaction: Transaction) -> None:
         self._renew(transaction)
         transaction.prune(self._clock() - _KEPT_AFTER_END)
+        transaction.prune_lapsed(self._clock() - _LAPSED_KEPT)
         transaction.sessions.prune(self._clock() - _KEPT_AFTER_END)
 
     async def _checkpoint(self) -> None:

@@ -144,6 +144,13 @@ LEDGER_TROUBLE = Family(
     "Times that the ledger was unavailable: an upload was denied or allowed, or a booking is owed.",
     ("operation", "result"),
 )
+QUOTA_UNCONFIRMED = Family(
+    f"{PREFIX}quota_unconfirmed",
+    "counter",
+    "Bytes and files booked since a process died that had sent them, by the quotas' scope and "
+    "unit: nobody knows whether they are stored.",
+    ("scope", "unit"),
+)
 
 AUDIT_LINES = Family(
     f"{PREFIX}audit_lines",
@@ -177,6 +184,7 @@ ALL = (
     SCAN_SECONDS,
     QUOTA_CLAIMS,
     LEDGER_TROUBLE,
+    QUOTA_UNCONFIRMED,
     AUDIT_LINES,
     AUDIT_FAILING,
 )

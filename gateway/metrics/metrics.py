@@ -84,6 +84,7 @@ class Metrics:
         self._scan_seconds = Histogram(cells, families.SCAN_SECONDS)
         self._quota_claims = Counter(cells, families.QUOTA_CLAIMS)
         self._ledger_trouble = Counter(cells, families.LEDGER_TROUBLE)
+        self._quota_unconfirmed = Counter(cells, families.QUOTA_UNCONFIRMED)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
@@ -180,3 +181,6 @@ class Metrics:
 
     def ledger_trouble(self, operation: str, result: str) -> None:
         self._ledger_trouble.add((operation, result))
+
+    def quota_unconfirmed(self, scope: str, unit: str, amount: int) -> None:
+        self._quota_unconfirmed.add((scope, unit), amount)

@@ -68,9 +68,14 @@ class Booking:
         self._count_trouble = count_trouble
         self._now = now
 
-    def reserve(self, taker: Taker, amount: Amount, account: Account) -> Reserving:
-        """Raises QuotaExceeded, and Refused if the ledger, or Mattermost, cannot tell."""
-        return self._reserve(taker, taker.quotas, amount, account)
+    def reserve(
+        self, taker: Taker, amount: Amount, account: Account, *, due: bool = False
+    ) -> Reserving:
+        """``due``: all of it may be stored if this process dies, whenever that is.
+
+        Raises QuotaExceeded, and Refused if the ledger, or Mattermost, cannot tell.
+        """
+        return self._reserve(taker, taker.quotas, amount, account, due=due)
 
     def reserve_for_session(self, taker: Taker, amount: Amount, account: Account) -> Reserving:
         """Without what is counted of running uploads: a session waits most of its time."""
@@ -98,7 +103,13 @@ class Booking:
         return _uploader(taker.sender, taker.target, place)
 
     async def _reserve(
-        self, taker: Taker, quotas: Sequence[Quota], amount: Amount, account: Account
+        self,
+        taker: Taker,
+        quotas: Sequence[Quota],
+        amount: Amount,
+        account: Account,
+        *,
+        due: bool = False,
     ) -> Reservation:
         if not quotas:
             return Reservation(())
@@ -108,7 +119,7 @@ class Booking:
         if not wanted:
             return Reservation(())
         try:
-            reservation = await self._ledger.reserve(wanted)
+            reservation = await self._ledger.reserve(wanted, due=due)
         except QuotaExceeded as exceeded:
             quota = exceeded.claim.quota
             self._count_claim(quota.scope, quota.unit, "exceeded")
@@ -129,6 +140,19 @@ class Booking:
         account.detail = f"allowed without the ledger: {error}"
         account.headers = _UNCHECKED
         return Reservation(())
+
+    async def leave_due(self, reservation: Reservation, stored: int, account: Account) -> None:
+        """From now on, ``stored`` bytes may be stored if this process dies.
+
+        Trouble is noted in ``account`` only: what is being sent is sent.
+        """
+        if not reservation.claims:
+            return
+        try:
+            await self._ledger.leave_due(reservation, stored, _files(reservation))
+        except LedgerUnavailable as error:
+            self._count_trouble("leave_due", "owed")
+            account.detail = f"leave_due: {error}"
 
     async def settle(self, reservation: Reservation, stored: int | None, account: Account) -> None:
         """``stored`` is in bytes; None if no file was stored.

@@ -228,7 +228,8 @@ class Delivery:
         account.enter(Stage.RESERVE)
         try:
             wanted = Amount(ready.at_most, files)
-            return ready, await self._booking.reserve(taker, wanted, account)
+            due = ready.sent_at_once
+            return ready, await self._booking.reserve(taker, wanted, account, due=due)
         except QuotaExceeded as exceeded:
             refusal = self._booking.refusal(exceeded)
             if ready.source is None or exceeded.claim.quota.unit != "bytes":
@@ -253,7 +254,7 @@ class Delivery:
             self._count_exchange,
             self._request_target(caller, target),
             caller.head,
-            ready.content,
+            self._left_due(ready.content, ready, reservation, account),
         )
         try:
             answer = await transfer.answer()
@@ -276,6 +277,7 @@ class Delivery:
         account: Account,
     ) -> None:
         account.enter(Stage.FORWARD)
+        passage.content = self._left_due(passage.content, ready, reservation, account)
         try:
             await onward(passage)
             self._count_exchange(f"{passage.status // 100}xx")
@@ -287,6 +289,18 @@ class Delivery:
                 account.enter(Stage.SETTLE)
                 stored = ready.stored if passage.may_be_stored else None
                 await self._booking.settle(reservation, stored, account)
+
+    def _left_due(
+        self, content: Content, ready: Ready, reservation: Reservation | None, account: Account
+    ) -> Content:
+        """``content``, of which the ledger is told before the last of it is sent."""
+        if reservation is None or ready.sent_at_once:
+            return content
+
+        async def tell() -> None:
+            await self._booking.leave_due(reservation, ready.stored, account)
+
+        return content._replace(before_end=tell)
 
     def _request_target(self, caller: Caller, target: FileTarget | RowTarget) -> bytes:
         if isinstance(target, RowTarget):

@@ -15,7 +15,7 @@ from gateway.body.multipart import (
 from gateway.body.part_headers import PartHeaders
 from gateway.refusals import Refused, ambiguous_request
 from gateway.upload.request import Source
-from gateway.upstream.connection import Connection
+from gateway.upstream.sink import Sink
 
 FORM_ROOM = 64 * 1024
 """Bytes that the names and values of a form may have together."""
@@ -73,7 +73,7 @@ class FilePart:
     def check(self) -> None:
         self._form.check()
 
-    async def pour(self, connection: Connection) -> bool:
+    async def pour(self, sink: Sink) -> bool:
         """A form's files have to be read: where they end is for the parser to say."""
         return False
 

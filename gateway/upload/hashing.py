@@ -5,7 +5,7 @@ from hashlib import sha256
 from gateway.body.spool import Whole
 from gateway.upload.facts import Facts
 from gateway.upload.request import Source
-from gateway.upstream.connection import Connection
+from gateway.upstream.sink import Sink
 
 _PIECE = 256 * 1024
 
@@ -47,7 +47,7 @@ class Hashed:
     def check(self) -> None:
         self._source.check()
 
-    async def pour(self, connection: Connection) -> bool:
+    async def pour(self, sink: Sink) -> bool:
         return False
 
     def _note(self, piece: bytes) -> bytes:

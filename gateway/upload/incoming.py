@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from gateway.accounting import Account
-from gateway.body.spool import Whole
+from gateway.body.spool import BLOCK_BYTES, Whole
 from gateway.policy.ruleset import Decision
 from gateway.upload.facts import Accounted, Facts
 from gateway.upload.request import FileTarget, RowTarget, Source
@@ -36,6 +36,12 @@ class Ready(NamedTuple):
     """Bytes to reserve; as many as it has, unless there is a source."""
     source: Source | None = None
     """What tells in the end how many they were, where that is not known by now."""
+
+    @property
+    def sent_at_once(self) -> bool:
+        """Whether all of it is on its way as soon as it may be: there is no client to wait for."""
+        content = self.content
+        return content.rest is None or (content.check is None and self.at_most <= BLOCK_BYTES)
 
     @property
     def stored(self) -> int:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from gateway.accounting import Account, Stage
 from gateway.body.kept import InUse, KeptFile, KeptFiles, Missing
@@ -30,7 +31,7 @@ from gateway.upload.facts import Accounted, Facts, judged_by_mattermost
 from gateway.upload.incoming import IncomingFile
 from gateway.upload.judging import Judge
 from gateway.upload.receive import Held, Limit, append, rest_of
-from gateway.upload.record import Records, SessionRecord
+from gateway.upload.record import MAY_BE_STORED, Records, SessionRecord
 from gateway.upload.remote import RemoteSessions
 from gateway.upload.request import Answer, ClientGone, FileTarget
 from gateway.upload.stripping import is_stripped
@@ -201,25 +202,23 @@ class Keeping:
         if session.offset and not turn.record.sent:  # by somebody else, past the gateway
             await self._give_up(file, turn, release=True)
             raise Refused(upload_session_unverified())
-        turn = await self._note_sending(turn)
         content = rest_of(whole, session.offset)
-        transfer = self._remote.chunk(session.id, turn.caller, content)
-        try:
-            answer = await transfer.answer()
-        except BaseException:
-            if transfer.may_be_stored:
-                account.enter(Stage.SETTLE)
-                await self._records.leave_due(session.id, turn.record, account)
-            raise
+        turn = await self._note_sending(turn, at_once=content.rest is None)
+        if content.rest is not None:
+            record = turn.record
+            tell = partial(self._records.leave_due, session.id, record, record.size, account)
+            content = content._replace(before_end=tell)
+        answer = await self._remote.chunk(session.id, turn.caller, content).answer()
         if answer.status == 204:
             raise Broken("Mattermost wants more of a file than was declared")
         account.enter(Stage.SETTLE)
         await self._settle(file, turn, facts, answer, account)
         return answer
 
-    async def _note_sending(self, turn: Turn) -> Turn:
+    async def _note_sending(self, turn: Turn, *, at_once: bool) -> Turn:
         record = replace(turn.record, sent=True)
-        note = await self._records.replace(turn.session.id, record, was=turn.note)
+        due = record.size if at_once else None
+        note = await self._records.replace(turn.session.id, record, was=turn.note, due=due)
         return turn._replace(record=record, note=note)
 
     async def _settle(
@@ -227,6 +226,8 @@ class Keeping:
     ) -> None:
         """Unless the file may be taken another time, this was its end."""
         if answer.status >= 300 and answer.status not in _FINAL:
+            if answer.status not in MAY_BE_STORED:
+                await self._records.leave_due(turn.session.id, turn.record, 0, account)
             return
         facts.outcome, facts.reason = judged_by_mattermost(answer.status)
         facts.answer = answer.body

@@ -8,8 +8,8 @@ from gateway.body.spool import Spool, Whole
 from gateway.inspection.detector import HEAD_SIZE
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import Source
-from gateway.upstream.connection import Connection
 from gateway.upstream.exchange import Content, Read
+from gateway.upstream.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Unread:
     def check(self) -> None:
         self._source.check()
 
-    async def pour(self, connection: Connection) -> bool:
-        return not self._first and await self._source.pour(connection)
+    async def pour(self, sink: Sink) -> bool:
+        return not self._first and await self._source.pour(sink)
 
 
 async def read_head(source: Source) -> bytes:

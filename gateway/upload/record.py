@@ -13,6 +13,9 @@ from gateway.refusals import Refused, concurrent_chunks
 from gateway.upload.booking import refused_by_ledger
 from gateway.values import UploadSession
 
+MAY_BE_STORED = frozenset({400, 404})
+"""With these Mattermost also answers while another chunk is on its way, and once it has all."""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
@@ -83,14 +86,18 @@ class Records:
         """Within, a session does not expire."""
         return self._ledger.session_in_use(session_id)
 
-    async def replace(self, session_id: str, record: SessionRecord, *, was: str) -> str:
+    async def replace(
+        self, session_id: str, record: SessionRecord, *, was: str, due: int | None = None
+    ) -> str:
         """Put ``record`` in the place of ``was``, and renew the session. Returns its note.
+
+        ``due`` bytes are charged if nobody goes on; None leaves that as it was.
 
         Raises Refused, also if somebody else was faster.
         """
         note = record.note()
         try:
-            replaced = await self._ledger.keep_session(session_id, note, was=was)
+            replaced = await self._ledger.keep_session(session_id, note, was=was, due=due)
         except LedgerUnavailable as error:
             raise refused_by_ledger() from error
         if not replaced:
@@ -108,13 +115,15 @@ class Records:
             if given_up and release:
                 await self._ledger.end_session(session_id, 0)
 
-    async def leave_due(self, session_id: str, record: SessionRecord, account: Account) -> None:
-        """The file was sent whole, and Mattermost never answered: it may be stored.
+    async def leave_due(
+        self, session_id: str, record: SessionRecord, due: int, account: Account
+    ) -> None:
+        """Of the file, ``due`` bytes may be stored from now on.
 
-        Whoever goes on finds out. If nobody does, it counts as if it were.
+        Whoever goes on finds out. If nobody does, they count as if they were.
         """
         note = record.note()
-        kept = self._ledger.keep_session(session_id, note, was=note, due=record.size)
+        kept = self._ledger.keep_session(session_id, note, was=note, due=due)
         await _settled(kept, account)
 
     async def end(self, session_id: str, stored: int, account: Account) -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple, Protocol
 
 from gateway.machines.admission import Machine
 from gateway.policy.circumstances import IdentityKind
-from gateway.upstream.connection import Connection
 from gateway.upstream.exchange import Content
+from gateway.upstream.sink import Sink
 from gateway.values import Credential, Identity
 
 RawHeaders = list[tuple[bytes, bytes]]
@@ -47,8 +47,8 @@ class Source(Protocol):
     def check(self) -> None:
         """Raises ClientGone if the client is known to have left."""
 
-    async def pour(self, connection: Connection) -> bool:
-        """Write all that is left into ``connection``, or return False. Raises as ``read_on``."""
+    async def pour(self, sink: Sink) -> bool:
+        """Write all that is left into ``sink``, or return False. Raises as ``read_on``."""
 
 
 @dataclass(slots=True)

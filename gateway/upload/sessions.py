@@ -16,6 +16,7 @@ Sources: ``uploadData`` and ``UploadData`` of Mattermost 5.37, and recordings.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from gateway.accounting import Account, Stage
@@ -45,7 +46,7 @@ from gateway.upload.identify import Callers, head
 from gateway.upload.judging import Judge
 from gateway.upload.keeping import Keeping
 from gateway.upload.receive import Held, Limit, fill, read_head, spooled
-from gateway.upload.record import Records, SessionRecord
+from gateway.upload.record import MAY_BE_STORED, Records, SessionRecord
 from gateway.upload.remote import RemoteSessions
 from gateway.upload.request import Answer, Caller, FileTarget, UploadRequest
 from gateway.upload.rulings import Rulings
@@ -272,7 +273,9 @@ class UploadSessions:
     async def _send(self, turn: Turn, chunk: Chunk, first: bytes, account: Account) -> Answer:
         with Held() as held:
             ready = await self._make_ready(chunk, first, turn.session, held)
-            await self._records.replace(turn.session.id, turn.record, was=turn.note)
+            at_once = ready.size == turn.session.left and ready.content.rest is None
+            due = turn.record.size if at_once else None
+            await self._records.replace(turn.session.id, turn.record, was=turn.note, due=due)
             return await self._forward(turn, ready, account)
 
     async def _make_ready(
@@ -297,14 +300,11 @@ class UploadSessions:
     async def _forward(self, turn: Turn, ready: _Ready, account: Account) -> Answer:
         account.enter(Stage.FORWARD)
         session, record = turn.session, turn.record
-        transfer = self._remote.chunk(session.id, turn.caller, ready.content)
-        try:
-            answer = await transfer.answer()
-        except BaseException:
-            if ready.size == session.left and transfer.may_be_stored:
-                account.enter(Stage.SETTLE)
-                await self._records.leave_due(session.id, record, account)
-            raise
+        content, completes = ready.content, ready.size == session.left
+        if completes and content.rest is not None:
+            tell = partial(self._records.leave_due, session.id, record, record.size, account)
+            content = content._replace(before_end=tell)
+        answer = await self._remote.chunk(session.id, turn.caller, content).answer()
         if answer.status < 300 and answer.status != 204:
             facts = facts_of(turn.decision, record, record.content_type or UNKNOWN)
             judge = Judge(turn.decision, facts)
@@ -315,6 +315,9 @@ class UploadSessions:
             facts.end(account)
             account.enter(Stage.SETTLE)
             await self._records.end(session.id, record.size, account)
+        elif completes and answer.status not in MAY_BE_STORED:
+            account.enter(Stage.SETTLE)
+            await self._records.leave_due(session.id, record, 0, account)
         return answer
 
     # What both have in common.

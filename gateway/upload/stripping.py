@@ -10,7 +10,7 @@ from gateway.policy.rules import Metadata
 from gateway.refusals import Refused, metadata_unremovable
 from gateway.upload.judging import Judge
 from gateway.upload.request import Source
-from gateway.upstream.connection import Connection
+from gateway.upstream.sink import Sink
 
 Run = Callable[[Callable[[], Remover]], Awaitable[Remover]]
 """Does what blocks in a thread."""
@@ -54,7 +54,7 @@ class Stripped:
     def check(self) -> None:
         self._source.check()
 
-    async def pour(self, connection: Connection) -> bool:
+    async def pour(self, sink: Sink) -> bool:
         return False
 
     async def _next(self, read: Callable[[], Awaitable[bytes]]) -> bytes:

@@ -22,6 +22,7 @@ from gateway.upstream.connection import (
     Unreachable,
     Untrusted,
 )
+from gateway.upstream.sink import AllButTheLast, Sink
 
 IDLE_EXPIRY = 45.0
 """Seconds after which an idle connection is not used again; Mattermost closes them after 60."""
@@ -34,7 +35,7 @@ MOST_IDLE = 256
 """Idle connections kept."""
 
 Read = Callable[[], Awaitable[bytes]]
-Pour = Callable[[Connection], Awaitable[bool]]
+Pour = Callable[[Sink], Awaitable[bool]]
 
 
 class Content(NamedTuple):
@@ -48,6 +49,8 @@ class Content(NamedTuple):
     """Writes all that ``rest`` would still read by itself, or returns False."""
     check: Callable[[], None] | None = None
     """Raises if whoever sends the body is gone; asked while Mattermost takes nothing."""
+    before_end: Callable[[], Awaitable[None]] | None = None
+    """Awaited before the last of what ``rest`` reads is sent; again if it is sent again."""
 
 
 class ConnectionPool:
@@ -210,6 +213,8 @@ class Exchange:
             head = b""
         else:
             head += b"\r\n"
+        if self._content.before_end is not None and len(first) == self._content.length:
+            await self._content.before_end()
         self._body_sent = True
         if self._content.length is None:
             pieces = [head, b"%x\r\n" % len(first), first, b"\r\n"] if first else [head]
@@ -242,12 +247,22 @@ class Exchange:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def _pour(self, connection: Connection, pour: Pour) -> bool:
+    async def _pour(self, connection: Connection, pour: Pour, missing: int) -> bytes | None:
+        """The last piece, which is still to be written; None if nothing was poured."""
         try:
-            return await pour(connection)
+            if self._content.before_end is None:
+                return b"" if await pour(connection) else None
+            kept = AllButTheLast(connection, missing)
+            return kept.last if await pour(kept) else None
         except BaseException:
             self._rest_begun = True
             raise
+
+    async def _may_end(self, connection: Connection) -> bool:
+        """Whether the last may be sent now, and is of use."""
+        if self._content.before_end is not None:
+            await self._content.before_end()
+        return not connection.answered
 
     async def _first_of(
         self, connection: Connection, sending: asyncio.Task[None], answer: asyncio.Future[Response]
@@ -264,16 +279,26 @@ class Exchange:
 
     async def _send_rest(self, connection: Connection, rest: Read) -> None:
         chunked = self._content.length is None
+        missing = (self._content.length or 0) - len(self._content.first)
         pour = self._content.pour if connection.can_pour else None
         while not connection.answered:
             if connection.congested:
                 await connection.writable()
                 continue
-            if pour is not None and await self._pour(connection, pour):
-                self._end_body(connection)
-                return
+            if pour is not None:
+                last = await self._pour(connection, pour, missing)
+                if last is not None:
+                    self._rest_begun = True
+                    if await self._may_end(connection):
+                        connection.write(last)
+                        self._end_body(connection)
+                    return
             chunk = await rest()
             self._rest_begun = True  # its end, too, is read once only
+            missing -= len(chunk)
+            ends = not chunk if chunked else chunk and not missing
+            if ends and not await self._may_end(connection):
+                return
             if not chunk:
                 self._end_body(connection)
                 return

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-from gateway.ledger.engine import Ledger
+from gateway.ledger.engine import Lapsed, Ledger
 from gateway.ledger.quotas import Claim, LedgerUnavailable, Quota, Unit, key_of
 from gateway.ledger.redis_ledger import RedisLedger
 from gateway.ledger.sqlite import SQLiteLedger
@@ -24,6 +24,32 @@ ENGINES = ["sqlite", "redis", "cluster"]
 L_co = TypeVar("L_co", bound=Ledger, covariant=True)
 
 
+VERSION_1 = """
+CREATE TABLE owners (
+    owner INTEGER PRIMARY KEY,
+    renewed REAL NOT NULL,
+    lease REAL NOT NULL
+);
+CREATE TABLE used (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key)
+) WITHOUT ROWID;
+CREATE TABLE held (
+    ends INTEGER NOT NULL,
+    starts INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    owner INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    PRIMARY KEY (ends, starts, key, owner)
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+"""How the first version of SQLite's file was made."""
+
+
 class Clock:
     """Shows what it is set to."""
 
@@ -34,10 +60,16 @@ class Clock:
         return self.now
 
 
+def nobody_hears(key: str, amount: int) -> None:
+    """Of what was due."""
+
+
 class Make(Protocol[L_co]):
     """Makes a ledger on some data, not open yet."""
 
-    def __call__(self, *, lease: float, busy_timeout: float) -> L_co:
+    def __call__(
+        self, *, lease: float, busy_timeout: float, on_lapse: Lapsed = nobody_hears
+    ) -> L_co:
         raise NotImplementedError
 
 
@@ -47,7 +79,9 @@ class NewLedger(Protocol[L_co]):
     To leave one alone is to kill its process: on its own it does nothing for 20 seconds.
     """
 
-    async def __call__(self, *, lease: float = LEASE, busy_timeout: float = 5.0) -> L_co:
+    async def __call__(
+        self, *, lease: float = LEASE, busy_timeout: float = 5.0, on_lapse: Lapsed = nobody_hears
+    ) -> L_co:
         raise NotImplementedError
 
 
@@ -62,8 +96,10 @@ class Opener(Generic[L_co]):
         self._make = make
         self.opened: list[L_co] = []
 
-    async def __call__(self, *, lease: float = LEASE, busy_timeout: float = 5.0) -> L_co:
-        ledger = self._make(lease=lease, busy_timeout=busy_timeout)
+    async def __call__(
+        self, *, lease: float = LEASE, busy_timeout: float = 5.0, on_lapse: Lapsed = nobody_hears
+    ) -> L_co:
+        ledger = self._make(lease=lease, busy_timeout=busy_timeout, on_lapse=on_lapse)
         self.opened.append(ledger)
         await ledger.open()
         return ledger
@@ -82,15 +118,17 @@ async def opener(make: Make[L_co]) -> AsyncIterator[NewLedger[L_co]]:
 
 
 def sqlite_maker(path: Path, clock: Clock) -> Make[SQLiteLedger]:
-    def make(*, lease: float, busy_timeout: float) -> SQLiteLedger:
-        return SQLiteLedger(path, lease=lease, clock=clock, busy_timeout=busy_timeout)
+    def make(*, lease: float, busy_timeout: float, on_lapse: Lapsed = nobody_hears) -> SQLiteLedger:
+        return SQLiteLedger(
+            path, lease=lease, clock=clock, busy_timeout=busy_timeout, on_lapse=on_lapse
+        )
 
     return make
 
 
 def redis_maker(url: str, clock: Clock | None = None) -> Make[RedisLedger]:
-    def make(*, lease: float, busy_timeout: float) -> RedisLedger:
-        return RedisLedger(url, lease=lease, clock=clock, timeout=busy_timeout)
+    def make(*, lease: float, busy_timeout: float, on_lapse: Lapsed = nobody_hears) -> RedisLedger:
+        return RedisLedger(url, lease=lease, clock=clock, timeout=busy_timeout, on_lapse=on_lapse)
 
     return make
 

@@ -13,7 +13,7 @@ def nothing(_: object) -> Usage:
 def test_the_book_knows_what_the_file_has_not_been_told() -> None:
     book = Book()
     assert not book.changed
-    reservation = book.grant([claim(600)], nothing)
+    reservation = book.grant([claim(600)], nothing, due=False)
     assert isinstance(reservation, Reservation)
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 600)], [])
     book.written()
@@ -26,8 +26,8 @@ def test_the_book_knows_what_the_file_has_not_been_told() -> None:
 
 def test_to_hold_again_is_to_tell_all_that_is_held() -> None:
     book = Book()
-    book.grant([claim(600)], nothing)
-    book.grant([claim(100)], nothing)
+    book.grant([claim(600)], nothing, due=False)
+    book.grant([claim(100)], nothing, due=False)
     book.written()
     book.hold_again()
     assert book.held() == [(SLOT, 700)]
@@ -35,13 +35,13 @@ def test_to_hold_again_is_to_tell_all_that_is_held() -> None:
 
 def test_a_refused_claim_changes_nothing() -> None:
     book = Book()
-    book.grant([claim(1, user="bob"), claim(1001)], nothing)
+    book.grant([claim(1, user="bob"), claim(1001)], nothing, due=False)
     assert not book.changed
 
 
 def test_what_is_handed_over_is_held_no_more_unless_it_is_taken_back() -> None:
     book = Book()
-    reservation = book.grant([claim(600)], nothing)
+    reservation = book.grant([claim(600)], nothing, due=False)
     assert isinstance(reservation, Reservation)
     book.written()
     assert book.holds(reservation)

@@ -309,6 +309,22 @@ async def test_a_cancelled_reservation_holds_nothing(new_ledger: AnyLedger) -> N
     assert finished
 
 
+async def test_one_cancelled_while_it_is_refused_holds_nothing(new_ledger: AnyLedger) -> None:
+    """Another account has granted its part by then."""
+    ledger, other = await new_ledger(lease=0.3), await new_ledger()
+    await other.reserve([claim(1000, user="bob")])
+    for turns in (*range(0, 60, 2), 2000):
+        task = asyncio.create_task(ledger.reserve([claim(600), claim(1, user="bob")], due=True))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises((asyncio.CancelledError, QuotaExceeded)):
+            await task
+        await eventually(partial(says, other, Usage(0, 0)))
+    with pytest.raises(QuotaExceeded):
+        await ledger.reserve([claim(600), claim(1, user="bob")])
+
+
 async def test_a_cancelled_settlement_is_booked(new_ledger: AnyLedger) -> None:
     ledger, other = await new_ledger(), await new_ledger()
     for turns in range(1, 20):

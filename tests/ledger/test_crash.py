@@ -73,7 +73,7 @@ class Watch:
         with stranger(self._path) as connection:
             used, reserved, owners = connection.execute(
                 "SELECT (SELECT total(bytes) FROM used), (SELECT total(bytes) FROM held),"
-                " (SELECT count(*) FROM owners)"
+                " (SELECT count(*) FROM owners WHERE owner > 0)"
             ).fetchone()
         assert used + reserved <= LIMIT
         self.most = max(self.most, used + reserved)

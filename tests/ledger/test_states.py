@@ -20,8 +20,16 @@ from hypothesis.stateful import (
 )
 
 from gateway.ledger.engine import Ledger
-from gateway.ledger.quotas import Claim, QuotaExceeded, Reservation, Unit, Usage, charge
-from tests.support.valkey import ValkeyServer
+from gateway.ledger.quotas import (
+    Amount,
+    Claim,
+    QuotaExceeded,
+    Reservation,
+    Unit,
+    Usage,
+    charge,
+)
+from tests.support.valkey import ValkeyCluster, ValkeyServer
 
 from .support import DAY, LEASE, AnyLedger, Clock, Make, claim, opener, redis_maker, sqlite_maker
 
@@ -52,12 +60,31 @@ class ModelSession:
 
 
 @dataclass
+class ModelHold:
+    claims: tuple[Claim, ...]
+    due: bool = False
+    amount: Amount | None = None
+    """In place of what was claimed."""
+
+    def holds(self, claim: Claim) -> int:
+        if self.amount is None or claim.quota.unit == "uploads":
+            return claim.amount
+        return self.amount.of(claim.quota.unit)
+
+    def leaves(self) -> Iterator[tuple[Claim, int]]:
+        """What is booked of it when its process is dead."""
+        for c in self.claims:
+            if self.due and c.quota.unit != "uploads":
+                yield c, self.holds(c)
+
+
+@dataclass
 class Model:
     """Owners by number; an owner without a lease is not known to the file."""
 
     leases: dict[int, float] = field(default_factory=dict)
     """When each was renewed."""
-    held: dict[int, dict[Reservation, tuple[Claim, ...]]] = field(default_factory=dict)
+    held: dict[int, dict[Reservation, ModelHold]] = field(default_factory=dict)
     used: dict[tuple[str, int], int] = field(default_factory=dict)
     sessions: dict[str, ModelSession] = field(default_factory=dict)
 
@@ -67,8 +94,12 @@ class Model:
 
     def renews(self, owner: int, now: float) -> None:
         renewed = {other: min(at, now) for other, at in self.leases.items()}
-        self.leases = {other: at for other, at in renewed.items() if now < at + LEASE}
-        self.leases[owner] = now
+        living = {other: at for other, at in renewed.items() if now < at + LEASE}
+        for dead in self.leases.keys() - living.keys() - {owner}:
+            self.leaves(dead)
+        if owner not in self.leases:
+            self.leaves(owner, -1)  # it lives, and holds that again
+        self.leases = {**living, owner: now}
         self.held.setdefault(owner, {})
         for name, session in list(self.sessions.items()):
             session.renewed = min(session.renewed, now)
@@ -78,16 +109,28 @@ class Model:
                 self.books(self.sessions.pop(name).claims, session.due)
             session.released = True
 
-    def holding(self) -> Iterator[Claim]:
+    def leaves(self, owner: int, sign: int = 1) -> None:
+        """What is due from it is booked."""
+        for hold in self.held.get(owner, {}).values():
+            for c, amount in hold.leaves():
+                slot = (c.key, c.window.end)
+                self.used[slot] = self.used.get(slot, 0) + sign * amount
+
+    def ends(self, owner: int) -> None:
+        """By itself: what it still held is nobody's."""
+        self.leaves(owner)
+        del self.leases[owner], self.held[owner]
+
+    def holding(self) -> Iterator[tuple[Claim, int]]:
         for owner in self.leases:
-            for claims in self.held[owner].values():
-                yield from claims
+            for hold in self.held[owner].values():
+                yield from ((c, hold.holds(c)) for c in hold.claims)
         for session in self.sessions.values():
             if not session.released:
-                yield from session.claims
+                yield from ((c, c.amount) for c in session.claims)
 
     def usage(self, key: str, end: int) -> Usage:
-        reserved = [c.amount for c in self.holding() if (c.key, c.window.end) == (key, end)]
+        reserved = [held for c, held in self.holding() if (c.key, c.window.end) == (key, end)]
         return Usage(self.used.get((key, end), 0), sum(reserved))
 
     def fits(self, claim: Claim) -> bool:
@@ -95,7 +138,7 @@ class Model:
         return usage.used + usage.reserved + claim.amount <= claim.limit
 
     def settles(self, owner: int, reservation: Reservation, stored: int, files: int) -> None:
-        self.books(self.held[owner].pop(reservation), stored, files)
+        self.books(self.held[owner].pop(reservation).claims, stored, files)
 
     def books(self, claims: tuple[Claim, ...], stored: int, files: int | None = None) -> None:
         for c in claims:
@@ -150,25 +193,45 @@ class Processes(RuleBasedStateMachine):
         process=processes,
         charged=st.lists(st.tuples(st.sampled_from(USERS), units), min_size=1, unique=True),
         amount=amounts,
+        due=st.booleans(),
     )
-    def reserve(self, *, process: int, charged: list[tuple[str, Unit]], amount: int) -> None:
+    def reserve(
+        self, *, process: int, charged: list[tuple[str, Unit]], amount: int, due: bool
+    ) -> None:
         ledger, owner = self.acts(process)
         now = self.clock.now
         claims = [claim(amount, user=u, limit=LIMIT, now=now, unit=unit) for u, unit in charged]
         if not all(map(self.model.fits, claims)):
             with pytest.raises(QuotaExceeded) as caught:
-                self.run(ledger.reserve(claims))
+                self.run(ledger.reserve(claims, due=due))
             usage = self.model.usage(caught.value.claim.key, caught.value.claim.window.end)
             assert caught.value.used == usage.used + usage.reserved
         else:
-            reservation = self.run(ledger.reserve(claims))
-            self.model.held[owner][reservation] = tuple(claims)
+            reservation = self.run(ledger.reserve(claims, due=due))
+            self.model.held[owner][reservation] = ModelHold(tuple(claims), due)
 
-    def draw_reservation(self, data: st.DataObject) -> tuple[int, Reservation]:
-        held = [(p, r) for p, owner in self.owner.items() for r in self.model.held[owner]]
-        return data.draw(st.sampled_from(held), label="reservation")
+    def reservations(self, *, due: bool = True) -> list[tuple[int, Reservation]]:
+        """With their processes; those that are ``due``, too, or the others only."""
+        return [
+            (process, reservation)
+            for process, owner in self.owner.items()
+            for reservation, hold in self.model.held[owner].items()
+            if due or not hold.due
+        ]
 
-    @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
+    def draw_reservation(self, data: st.DataObject, *, due: bool = True) -> tuple[int, Reservation]:
+        return data.draw(st.sampled_from(self.reservations(due=due)), label="reservation")
+
+    @precondition(lambda self: self.reservations())
+    @rule(data=st.data(), stored=amounts, files=st.integers(0, 3))
+    def leave_due(self, data: st.DataObject, stored: int, files: int) -> None:
+        process, reservation = self.draw_reservation(data)
+        ledger, owner = self.acts(process)
+        self.run(ledger.leave_due(reservation, stored, files))
+        hold = self.model.held[owner][reservation]
+        hold.due, hold.amount = True, Amount(stored, files)
+
+    @precondition(lambda self: self.reservations())
     @rule(data=st.data(), stored=amounts, files=st.integers(0, 3))
     def settle(self, data: st.DataObject, stored: int, files: int) -> None:
         process, reservation = self.draw_reservation(data)
@@ -183,25 +246,33 @@ class Processes(RuleBasedStateMachine):
         ledger, reservation = data.draw(st.sampled_from(self.settled), label="settled")
         self.run(ledger.settle(reservation, LIMIT))
 
-    @precondition(lambda self: any(self.model.held[owner] for owner in self.owner.values()))
+    @precondition(lambda self: self.reservations(due=False))
     @rule(data=st.data(), name=names)
     def open_session(self, data: st.DataObject, name: str) -> None:
-        process, reservation = self.draw_reservation(data)
+        process, reservation = self.draw_reservation(data, due=False)
         ledger, owner = self.acts(process)
         self.run(ledger.open_session(name, reservation, note="new", ttl=TTL))
-        claims = self.model.held[owner].pop(reservation)
+        claims = self.model.held[owner].pop(reservation).claims
         self.model.sessions[name] = ModelSession(claims, "new", self.clock.now)
         self.settled.append((ledger, reservation))
 
-    @rule(process=processes, name=names, note=st.sampled_from(["a", "b"]), was=notes, due=amounts)
-    def keep_session(self, process: int, name: str, note: str, was: str, due: int) -> None:
+    @rule(
+        process=processes,
+        name=names,
+        note=st.sampled_from(["a", "b"]),
+        was=notes,
+        due=st.none() | amounts,
+    )
+    def keep_session(
+        self, *, process: int, name: str, note: str, was: str, due: int | None
+    ) -> None:
         ledger, _ = self.acts(process)
         kept = self.run(ledger.keep_session(name, note, was=was, due=due))
         session = self.model.sessions.get(name)
         assert kept == bool(session and session.alive(self.clock.now) and session.note == was)
         if session and kept:
             session.note, session.renewed = note, self.clock.now
-            session.due = max(session.due, due)
+            session.due = session.due if due is None else due
 
     @rule(process=processes, name=names)
     def read_session(self, process: int, name: str) -> None:
@@ -226,7 +297,7 @@ class Processes(RuleBasedStateMachine):
     def ends_and_is_restarted(self, process: int) -> None:
         ledger, owner = self.acts(process)
         self.run(ledger.close())
-        del self.model.leases[owner]
+        self.model.ends(owner)
         self.starts(process)
 
     @rule(process=processes)
@@ -264,11 +335,19 @@ def test_processes_on_sqlite() -> None:
 
 
 def test_processes_on_redis(valkey: ValkeyServer) -> None:
-    class OnRedis(Processes):
+    on_servers(valkey)
+
+
+def test_processes_on_a_cluster_of_three(valkey_cluster: ValkeyCluster) -> None:
+    on_servers(valkey_cluster, examples=15)  # each of which takes longer
+
+
+def on_servers(servers: ValkeyServer | ValkeyCluster, *, examples: int = 50) -> None:
+    class OnServers(Processes):
         looks_at_leases = False
 
         def maker(self) -> Make[Ledger]:
-            valkey.command("FLUSHALL")
-            return redis_maker(valkey.url, self.clock)
+            servers.command("FLUSHALL")
+            return redis_maker(servers.url, self.clock)
 
-    run_state_machine_as_test(OnRedis, settings=EXAMPLES)
+    run_state_machine_as_test(OnServers, settings=settings(EXAMPLES, max_examples=examples))

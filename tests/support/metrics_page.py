@@ -58,7 +58,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
     "scope": SCOPES,
     "unit": get_args(Unit),
-    "operation": ("reserve", "settle"),
+    "operation": ("reserve", "leave_due", "settle"),
 }
 """What labels can be, where the family does not matter."""
 RESULTS = {
@@ -104,6 +104,7 @@ QUERIES = {
     families.SCAN_SECONDS: "histogram_quantile(0.95, sum by (le) (rate({name}_bucket[5m])))",
     families.QUOTA_CLAIMS: 'sum by (scope, unit) (increase({name}{{result="exceeded"}}[1h]))',
     families.LEDGER_TROUBLE: "sum(increase({name}[1h])) or vector(0)",
+    families.QUOTA_UNCONFIRMED: "sum by (scope, unit) (increase({name}[1d]))",
     families.AUDIT_LINES: 'sum(increase({name}{{result="lost"}}[1h]))',
     families.AUDIT_FAILING: "sum({name}) > 0",
 }

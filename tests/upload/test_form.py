@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.refusals import Refused
 from gateway.upload.form import Field, FilePart, Form, Truncated
-from gateway.upstream.connection import Connection
+from gateway.upstream.sink import Sink
 
 HEAD = (
     b'--XX\r\nContent-Disposition: form-data; name="channel_id"\r\n\r\nabc'
@@ -43,7 +43,7 @@ class Pieces:
     def check(self) -> None:
         pass
 
-    async def pour(self, connection: Connection) -> bool:
+    async def pour(self, sink: Sink) -> bool:
         return False
 
 
