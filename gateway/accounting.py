@@ -10,7 +10,7 @@ from gateway.logs import Log
 from gateway.metrics.families import STAGES
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refusal
-from gateway.values import Outcome
+from gateway.values import NO_TRACE, Outcome
 
 CLIENT_CLOSED_REQUEST = 499
 """The status under which an aborted request is counted, as nginx does; nobody receives it."""
@@ -80,7 +80,7 @@ class Account:
         "spent",
         "started",
         "status",
-        "trace_id",
+        "trace",
         "user_id",
         "websocket",
     )
@@ -88,7 +88,7 @@ class Account:
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
         self.started = clock()
-        self.trace_id = ""
+        self.trace = NO_TRACE
         self.endpoint = "other"
         self.status = 0
         self.outcome = Outcome.ACCEPTED
@@ -180,7 +180,7 @@ class Accountant:
         if account.websocket is not None:
             answered = account.websocket.handshake
             metrics.close_websocket()
-        metrics.end_request(
+        request = metrics.end_request(
             account.endpoint,
             method,
             account.status,
@@ -188,13 +188,15 @@ class Accountant:
             account.reason,
             answered,
             account.bytes_received,
+            id_,
+            account.trace.id,
         )
-        metrics.stages(account.spent)
+        metrics.stages(account.spent, request)
         for file in account.files:
             stored = file.size if file.outcome is Outcome.ACCEPTED else None
-            metrics.file(file.outcome, file.reason, file.group, stored)
+            metrics.file(file.outcome, file.reason, file.group, stored, request)
             for rule, reason in file.would_refuse.items():
-                metrics.would_refuse(rule, reason)
+                metrics.would_refuse(rule, reason, request)
         if self._audit is not None:
             self._audit.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
@@ -218,7 +220,7 @@ def _fields(
 ) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": id_,
-        "trace_id": account.trace_id,
+        "trace_id": account.trace.id,
         "client": client,
         "method": method,
         "path": path,

@@ -102,7 +102,7 @@ class GatewayApp:
             join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
-        account.trace_id = origin.trace_id
+        account.trace = origin.trace
         cycle = scope["extensions"].get(POUR)
         body = RequestBody(receive, cycle, _length(headers))
         responder = Responder(send, origin.request_id, cycle)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gateway.edge.tracing import continued_trace, new_trace
 from gateway.refusals import Headers
+from gateway.values import NO_TRACE, Trace
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
@@ -40,7 +41,7 @@ class Origin(NamedTuple):
     request_id: str
     headers: RawHeaders
     """``X-Forwarded-*``, ``X-Real-Ip``, ``X-Request-Id`` and ``traceparent`` for Mattermost."""
-    trace_id: str = ""
+    trace: Trace = NO_TRACE
 
 
 class Origins:
@@ -62,7 +63,7 @@ class Origins:
             ]
             if host := headers.get(b"host"):
                 about.append((b"x-forwarded-host", host))
-            return Origin(peer, request_id.decode(), about, trace.id)
+            return Origin(peer, request_id.decode(), about, trace)
         chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = self._client(chain, peer)
         scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
@@ -77,7 +78,7 @@ class Origins:
         ]
         if host := headers.get(b"x-forwarded-host") or headers.get(b"host"):
             about.append((b"x-forwarded-host", host))
-        return Origin(client, request_id.decode(), about, trace.id)
+        return Origin(client, request_id.decode(), about, trace)
 
     def _client(self, chain: str, peer: str) -> str:
         """The nearest address that no trusted proxy of ours has."""
