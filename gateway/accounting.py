@@ -60,6 +60,15 @@ class WebSocketAccount:
     """Bytes that went to the client since then."""
 
 
+class Visitor(NamedTuple):
+    """What a client says of itself."""
+
+    protocol: str
+    """Such as ``HTTP/1.1``."""
+    referer: str
+    user_agent: str
+
+
 class Account:
     """What is known of one request so far. Written by the story, read once at the end."""
 
@@ -67,6 +76,7 @@ class Account:
         "_entered",
         "_stage",
         "bytes_received",
+        "bytes_sent",
         "channel_id",
         "clock",
         "detail",
@@ -82,6 +92,7 @@ class Account:
         "status",
         "trace",
         "user_id",
+        "visitor",
         "websocket",
     )
 
@@ -100,9 +111,12 @@ class Account:
         self.is_upload = False
         """Whether it is for an address that takes files, and brings them."""
         self.bytes_received = 0
+        self.bytes_sent = 0
+        """Of the answer's body."""
         self.files: list[FileAccount] = []
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         """What the answer says of quotas."""
+        self.visitor: Visitor | None = None
         self.websocket: WebSocketAccount | None = None
         self.detail: str | None = None
         """For the log only: what a library or Mattermost said; never shown to a client."""
@@ -162,6 +176,8 @@ class Accountant:
         self.metrics = metrics
         self.log = log
         self._audit = audit
+        self.tells_visitor = log.tells_visitor
+        """Whether anybody wants to know what clients say of themselves."""
 
     def open(self) -> Account:
         self.metrics.begin_request()
@@ -236,6 +252,8 @@ def _fields(
         fields |= account.machine
     if account.bytes_received:
         fields["bytes_received"] = account.bytes_received
+    if account.bytes_sent:
+        fields["bytes_sent"] = account.bytes_sent
     if account.websocket is not None:
         fields["bytes_received"] = account.websocket.received
         fields["bytes_sent"] = account.websocket.sent
@@ -250,6 +268,8 @@ def _fields(
         fields["stages"] = stages
     if account.detail is not None:
         fields["detail"] = account.detail
+    if account.visitor is not None:
+        fields |= account.visitor._asdict()
     return fields
 
 

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from os import urandom
 from typing import NamedTuple
 
+from gateway.accounting import Visitor
 from gateway.edge.tracing import continued_trace, new_trace
 from gateway.refusals import Headers
 from gateway.values import NO_TRACE, Trace
@@ -29,6 +30,11 @@ _LISTS = (
     (b"tracestate", b","),
     (b"x-forwarded-for", b", "),
 )
+
+_MOST_TOLD = 512
+"""Bytes of what a client says of itself that the log tells."""
+_USER_INFO = re.compile(rb"//[^/?#]*@")
+_QUERY = re.compile(rb"[?#;]")
 
 RawHeaders = list[tuple[bytes, bytes]]
 
@@ -123,6 +129,13 @@ def upload_headers(headers: Mapping[bytes, bytes], host: bytes, origin: Origin) 
     """The headers that an upload to Mattermost begins with."""
     kept = [(name, headers[name]) for name in _FORWARDED if name in headers]
     return [(b"host", headers.get(b"host") or host), *kept, *origin.headers]
+
+
+def visitor(headers: Mapping[bytes, bytes], version: str) -> Visitor:
+    """What a client says of itself, without what may be secret: queries can have tokens in them."""
+    agent = headers.get(b"user-agent", b"")[:_MOST_TOLD].decode("latin-1")
+    referer = _QUERY.split(_USER_INFO.sub(b"//", headers.get(b"referer", b"")))[0]
+    return Visitor(f"HTTP/{version}", referer[:_MOST_TOLD].decode("latin-1"), agent)
 
 
 def _request_ids() -> Iterator[bytes]:
