@@ -9,7 +9,7 @@ from gateway.logs import Log
 from gateway.metrics.families import STAGES
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refusal
-from gateway.values import Outcome
+from gateway.values import NO_TRACE, Outcome
 
 CLIENT_CLOSED_REQUEST = 499
 """The status under which an aborted request is counted, as nginx does; nobody receives it."""
@@ -62,6 +62,15 @@ class WebSocketAccount:
     """Bytes that went to the client since then."""
 
 
+class Visitor(NamedTuple):
+    """What a client says of itself."""
+
+    protocol: str
+    """Such as ``HTTP/1.1``."""
+    referer: str
+    user_agent: str
+
+
 class Account:
     """What is known of one request so far. Written by the story, read once at the end."""
 
@@ -69,6 +78,7 @@ class Account:
         "_entered",
         "_stage",
         "bytes_received",
+        "bytes_sent",
         "channel_id",
         "clock",
         "detail",
@@ -82,15 +92,16 @@ class Account:
         "spent",
         "started",
         "status",
-        "trace_id",
+        "trace",
         "user_id",
+        "visitor",
         "websocket",
     )
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
         self.started = clock()
-        self.trace_id = ""
+        self.trace = NO_TRACE
         self.endpoint = "other"
         self.status = 0
         self.outcome = Outcome.ACCEPTED
@@ -102,9 +113,12 @@ class Account:
         self.is_upload = False
         """Whether it is for an address that takes files, and brings them."""
         self.bytes_received = 0
+        self.bytes_sent = 0
+        """Of the answer's body."""
         self.files: list[FileAccount] = []
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         """What the answer says of quotas."""
+        self.visitor: Visitor | None = None
         self.websocket: WebSocketAccount | None = None
         self.detail: str | None = None
         """For the log only: what a library or Mattermost said; never shown to a client."""
@@ -164,6 +178,8 @@ class Accountant:
         self.metrics = metrics
         self.log = log
         self._audit = audit
+        self.tells_visitor = log.tells_visitor
+        """Whether anybody wants to know what clients say of themselves."""
 
     def open(self) -> Account:
         self.metrics.begin_request()
@@ -182,7 +198,7 @@ class Accountant:
         if account.websocket is not None:
             answered = account.websocket.handshake
             metrics.close_websocket()
-        metrics.end_request(
+        request = metrics.end_request(
             account.endpoint,
             method,
             account.status,
@@ -190,13 +206,15 @@ class Accountant:
             account.reason,
             answered,
             account.bytes_received,
+            id_,
+            account.trace.id,
         )
-        metrics.stages(account.spent)
+        metrics.stages(account.spent, request)
         for file in account.files:
             stored = file.size if file.outcome is Outcome.ACCEPTED else None
-            metrics.file(file.outcome, file.reason, file.group, stored)
+            metrics.file(file.outcome, file.reason, file.group, stored, request)
             for rule, reason in file.would_refuse.items():
-                metrics.would_refuse(rule, reason)
+                metrics.would_refuse(rule, reason, request)
         if self._audit is not None:
             self._audit.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
@@ -220,7 +238,7 @@ def _fields(
 ) -> dict[str, object]:
     fields: dict[str, object] = {
         "request_id": id_,
-        "trace_id": account.trace_id,
+        "trace_id": account.trace.id,
         "client": client,
         "method": method,
         "path": path,
@@ -236,6 +254,8 @@ def _fields(
         fields |= account.machine
     if account.bytes_received:
         fields["bytes_received"] = account.bytes_received
+    if account.bytes_sent:
+        fields["bytes_sent"] = account.bytes_sent
     if account.websocket is not None:
         fields["bytes_received"] = account.websocket.received
         fields["bytes_sent"] = account.websocket.sent
@@ -250,6 +270,8 @@ def _fields(
         fields["stages"] = stages
     if account.detail is not None:
         fields["detail"] = account.detail
+    if account.visitor is not None:
+        fields |= account.visitor._asdict()
     return fields
 
 

@@ -403,4 +403,4 @@ def admin(parts: Parts, read_metrics: Read) -> Starlette:
     """The admin port's application."""
     # Where there are workers, it is they who write the audit log.
     parts.audit_fails = lambda: total(read_metrics, AUDIT_FAILING) > 0
-    return admin_app(parts.readiness, lambda: exposition(read_metrics))
+    return admin_app(parts.readiness, partial(exposition, read_metrics))

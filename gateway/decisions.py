@@ -34,6 +34,7 @@ def _common(account: Account, client: str, id_: str) -> dict[str, object]:
     fields: dict[str, object] = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "request_id": id_,
+        "trace_id": account.trace.id,
         "client": client,
         "endpoint": account.endpoint,
         "status": account.status,

@@ -1,10 +1,9 @@
-"""Logs: one structured line per event on standard output, as JSON or for a console.
+"""Logs: one line per event on standard output, in one of several formats.
 
 The fields of a line never hold secrets: callers pass what may be shown, and this module has no
 access to requests.
 """
 
-import json
 import logging
 import os
 import sys
@@ -15,54 +14,9 @@ from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TextIO
 
-import orjson
+from gateway.log_formats import FORMATS, REQUEST
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
-
-Render = Callable[[str, str, str, dict[str, object]], bytes]
-
-# JSON leaves them as they are, and some readers of logs take them for ends of lines.
-_LINE_ENDS = (
-    (b"\xc2\x85", b"\\u0085"),
-    (b"\xe2\x80\xa8", b"\\u2028"),
-    (b"\xe2\x80\xa9", b"\\u2029"),
-)
-
-
-def encoded(document: object, *, sort: bool = False) -> bytes:
-    """``document`` as JSON on one line, with its keys in their order or in that of the alphabet."""
-    try:
-        line = orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS if sort else None)
-    except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
-        separators = (",", ":") if sort else None
-        return json.dumps(document, default=str, sort_keys=sort, separators=separators).encode()
-    if not line.isascii():
-        for end, escaped in _LINE_ENDS:
-            line = line.replace(end, escaped)
-    return line
-
-
-def _json(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:
-    return encoded({"time": when, "level": level, "event": event, **fields})
-
-
-def _console(when: str, level: str, event: str, fields: dict[str, object]) -> bytes:
-    shown = " ".join(f"{name}={_plain(value)}" for name, value in fields.items())
-    return f"{when} {level.upper():7} {event} {shown}".rstrip().encode()
-
-
-def _plain(value: object) -> str:
-    """A value on one line: quoted where it could be mistaken for something else."""
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str):
-        bare = value.isascii() and value.isprintable() and value and not set(value) & set(' "=')
-        return value if bare else json.dumps(value, ensure_ascii=not value.isprintable())
-    return json.dumps(value, default=str)
-
-
-RENDERINGS: dict[str, Render] = {"json": _json, "console": _console}
-
 
 _PIECE = 4096
 """Bytes that a pipe takes in one piece whatever else is written to it (PIPE_BUF, pipe(7))."""
@@ -71,8 +25,19 @@ _PIECE = 4096
 class Log:
     """Writes events of ``level`` and above, the lines of several processes kept apart."""
 
-    def __init__(self, rendering: str, level: str, stream: TextIO = sys.stdout) -> None:
-        self._render = RENDERINGS[rendering]
+    def __init__(
+        self,
+        format_: str,
+        level: str,
+        stream: TextIO = sys.stdout,
+        others: TextIO = sys.stderr,
+    ) -> None:
+        """``others`` gets what is no request, where the format is one for requests alone."""
+        self._format = FORMATS[format_]
+        self.tells_visitor = self._format.tells_visitor
+        """Whether lines of requests tell what the client says of itself."""
+        self._render = self._format.render
+        self._others = others
         self._threshold = LEVELS[level]
         self._stream = stream  # kept: once closed, its descriptor is somebody else's
         self._descriptor = stream.fileno()
@@ -86,6 +51,10 @@ class Log:
 
     def write(self, level: str, event: str, fields: dict[str, object]) -> None:
         if LEVELS[level] < self._threshold:
+            return
+        if self._format.others is not None and event != REQUEST:
+            line = self._format.others(self._time(), level, event, fields)
+            self._put(line + b"\n", self._others.fileno())
             return
         self._waiting.append(self._line(level, event, fields))
         self.flush()
@@ -111,15 +80,15 @@ class Log:
         piece = b""
         for line in waiting:
             if piece and len(piece) + len(line) > _PIECE:
-                self._put(piece)
+                self._put(piece, self._descriptor)
                 piece = b""
             piece += line
         if piece:
-            self._put(piece)
+            self._put(piece, self._descriptor)
 
-    def _put(self, piece: bytes) -> None:
+    def _put(self, piece: bytes, descriptor: int) -> None:
         with suppress(OSError):  # if nobody reads the log any more, uploads go on
-            os.write(self._descriptor, piece)
+            os.write(descriptor, piece)
 
     def _line(self, level: str, event: str, fields: dict[str, object]) -> bytes:
         return self._render(self._time(), level, event, fields) + b"\n"

@@ -217,12 +217,15 @@ async def _work(settings: Settings, log: Log, listener: socket.socket, shared: P
     parts = Parts(settings, log, shared)
     await parts.start()
     async with _rules_kept_up_to_date(parts):
-        app, waiting = gateway_app(parts, Cells(shared))
+        cells = Cells(shared)
+        app, waiting = gateway_app(parts, cells)
+        saving = asyncio.create_task(cells.keep_saving())
         server = _Client(app, settings)
         serving = asyncio.create_task(server.serve([listener]))
         await _first(stop.wait(), serving)
         server.should_exit = True
         await serving
+        saving.cancel()
     await waiting.close()
     await parts.stop()
 

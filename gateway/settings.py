@@ -383,7 +383,11 @@ class Settings(BaseModel):
         description="What becomes of uploads while the audit log cannot be written: `refuse` "
         "answers them with 503.",
     )
-    log_format: Literal["json", "console"] = Field("json", description="`json` or `console`.")
+    log_format: Literal["json", "logfmt", "ecs", "combined", "console"] = Field(
+        "json",
+        description="`json`; `logfmt`; `ecs`, the Elastic Common Schema; `combined`, as Apache and "
+        "nginx write access logs; or `console`, for people. See [docs/logs.md](docs/logs.md).",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="`debug`, `info`, `warning` or `error`."
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Outcome(StrEnum):
@@ -98,3 +99,15 @@ class StoredFile:
     file_id: str
     size: int
     content_type: str
+
+
+class Trace(NamedTuple):
+    """A request's place in a trace (https://www.w3.org/TR/trace-context/)."""
+
+    id: str
+    """32 hexadecimal digits."""
+    headers: tuple[tuple[bytes, bytes], ...]
+    """For Mattermost."""
+
+
+NO_TRACE = Trace("", ())

@@ -43,6 +43,7 @@ LEVELS = {
     "upstream": 1,
     "refusals": 0.5,
     "endpoints": 0,
+    "log_formats": 0,
     "content": 0,
     "contents": 0,
     "dimensions": 0,

@@ -192,7 +192,7 @@ def test_a_value(name: str, value: str, expected: object) -> None:
         ("scanner_too_large", "pass", "'deny' or 'allow'"),
         ("scanner_unreachable", "off", "'deny' or 'allow'"),
         ("enforce", "no", "'on' or 'off'"),
-        ("log_format", "xml", "'json' or 'console'"),
+        ("log_format", "xml", "'combined' or 'console'"),
         ("log_level", "INFO", "'debug', 'info', 'warning' or 'error'"),
         ("trusted_proxies", "10.0.0.0/33", "10.0.0.0/33"),
         ("trusted_proxies", "proxy.example", "proxy.example"),

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from gateway.logs import encoded
+from gateway.log_formats import encoded
 
 GENESIS = "0" * 64
 """What the first line of all carries."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -14,11 +16,20 @@ from gateway.logs import Log
 from gateway.upstream.connection import Untrusted
 
 METRICS_TYPE = "text/plain; version=1.0.0; charset=utf-8"
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _CHECK_EVERY = 1.0
 _CHECK_TIMEOUT = 5.0
 
+_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+
 Check = Callable[[], Awaitable[None]]
 """Returns if a part works, raises if it does not."""
+
+
+class Exposition(Protocol):
+    """Makes the text of a scrape."""
+
+    def __call__(self, *, openmetrics: bool) -> bytes: ...
 
 
 class Readiness:
@@ -73,11 +84,25 @@ def _json(document: object, status: int) -> Response:
     return Response(body, status, media_type="application/json")
 
 
-def admin_app(readiness: Readiness, exposition: Callable[[], bytes]) -> Starlette:
+def _wants_openmetrics(accept: str) -> bool:
+    """Whether a scraper would rather have OpenMetrics than plain text (RFC 9110, 12.5.1)."""
+    weights = {"application/openmetrics-text": 0.0, "text/plain": 0.0}
+    for media_range in accept.lower().split(","):
+        kind, *parameters = (part.strip() for part in media_range.split(";"))
+        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        if kind in weights and _WEIGHT.fullmatch(weight):
+            weights[kind] = max(weights[kind], float(weight))
+    openmetrics, plain = weights.values()
+    return openmetrics > 0 and openmetrics >= plain
+
+
+def admin_app(readiness: Readiness, exposition: Exposition) -> Starlette:
     """``/metrics``, ``/healthz``, ``/readyz``."""
 
-    async def metrics(_: Request) -> Response:
-        return Response(exposition(), media_type=METRICS_TYPE)
+    async def metrics(request: Request) -> Response:
+        openmetrics = _wants_openmetrics(request.headers.get("accept", ""))
+        text = exposition(openmetrics=openmetrics)
+        return Response(text, media_type=OPENMETRICS_TYPE if openmetrics else METRICS_TYPE)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n")

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
-from gateway.edge.caller import Origin, Origins, join_lists, upload_headers
+from gateway.edge.caller import Origin, Origins, join_lists, upload_headers, visitor
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
 from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
@@ -102,7 +102,7 @@ class GatewayApp:
             join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
-        account.trace_id = origin.trace_id
+        account.trace = origin.trace
         cycle = scope["extensions"].get(POUR)
         body = RequestBody(receive, cycle, _length(headers))
         responder = Responder(send, origin.request_id, cycle)
@@ -119,6 +119,9 @@ class GatewayApp:
         finally:
             account.bytes_received = body.received
             method, path = scope["method"], scope["raw_path"]
+            account.bytes_sent = 0 if method == "HEAD" else responder.sent
+            if self._accountant.tells_visitor:
+                account.visitor = visitor(headers, scope["http_version"])
             if responder.tunnel is None:
                 self._close(account, method, path, origin)
             else:

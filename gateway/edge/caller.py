@@ -11,8 +11,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from os import urandom
 from typing import NamedTuple
 
+from gateway.accounting import Visitor
 from gateway.edge.tracing import continued_trace, new_trace
 from gateway.refusals import Headers
+from gateway.values import NO_TRACE, Trace
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
@@ -29,6 +31,11 @@ _LISTS = (
     (b"x-forwarded-for", b", "),
 )
 
+_MOST_TOLD = 512
+"""Bytes of what a client says of itself that the log tells."""
+_USER_INFO = re.compile(rb"//[^/?#]*@")
+_QUERY = re.compile(rb"[?#;]")
+
 RawHeaders = list[tuple[bytes, bytes]]
 
 
@@ -40,7 +47,7 @@ class Origin(NamedTuple):
     request_id: str
     headers: RawHeaders
     """``X-Forwarded-*``, ``X-Real-Ip``, ``X-Request-Id`` and ``traceparent`` for Mattermost."""
-    trace_id: str = ""
+    trace: Trace = NO_TRACE
 
 
 class Origins:
@@ -62,7 +69,7 @@ class Origins:
             ]
             if host := headers.get(b"host"):
                 about.append((b"x-forwarded-host", host))
-            return Origin(peer, request_id.decode(), about, trace.id)
+            return Origin(peer, request_id.decode(), about, trace)
         chain = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         client = self._client(chain, peer)
         scheme = headers.get(b"x-forwarded-proto", scheme.encode()).decode("latin-1")
@@ -77,7 +84,7 @@ class Origins:
         ]
         if host := headers.get(b"x-forwarded-host") or headers.get(b"host"):
             about.append((b"x-forwarded-host", host))
-        return Origin(client, request_id.decode(), about, trace.id)
+        return Origin(client, request_id.decode(), about, trace)
 
     def _client(self, chain: str, peer: str) -> str:
         """The nearest address that no trusted proxy of ours has."""
@@ -122,6 +129,13 @@ def upload_headers(headers: Mapping[bytes, bytes], host: bytes, origin: Origin) 
     """The headers that an upload to Mattermost begins with."""
     kept = [(name, headers[name]) for name in _FORWARDED if name in headers]
     return [(b"host", headers.get(b"host") or host), *kept, *origin.headers]
+
+
+def visitor(headers: Mapping[bytes, bytes], version: str) -> Visitor:
+    """What a client says of itself, without what may be secret: queries can have tokens in them."""
+    agent = headers.get(b"user-agent", b"")[:_MOST_TOLD].decode("latin-1")
+    referer = _QUERY.split(_USER_INFO.sub(b"//", headers.get(b"referer", b"")))[0]
+    return Visitor(f"HTTP/{version}", referer[:_MOST_TOLD].decode("latin-1"), agent)
 
 
 def _request_ids() -> Iterator[bytes]:

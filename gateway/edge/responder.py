@@ -11,7 +11,7 @@ from gateway.upload.request import Answer, ClientGone, RawHeaders
 class Responder:
     """Sends the one answer of a request, with the request's id on it."""
 
-    __slots__ = ("_cycle", "_request_id", "_send", "started", "tunnel")
+    __slots__ = ("_cycle", "_request_id", "_send", "sent", "started", "tunnel")
 
     def __init__(
         self,
@@ -24,12 +24,15 @@ class Responder:
         self._cycle = cycle
         self._request_id = request_id.encode()
         self.started = False
+        self.sent = 0
+        """Bytes of the answer's body, as far as it came."""
         self.tunnel: Tunnel | None = None
         """With which the request goes on when its answer was to switch."""
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer. Raises ClientGone."""
         self.started = True
+        self.sent = len(answer.body)
         headers = [*answer.headers]
         if answer.status != 204:  # RFC 9110, 8.6
             headers.append((b"content-length", b"%d" % len(answer.body)))
@@ -58,6 +61,7 @@ class Responder:
     async def body(self, piece: bytes, *, more: bool) -> None:
         """Send a piece of the body, waiting while the client is slow. Raises ClientGone."""
         await self._pass({"type": "http.response.body", "body": piece, "more_body": more})
+        self.sent += len(piece)
 
     async def switch(self, headers: RawHeaders, reason: bytes, tunnel: Tunnel) -> None:
         """Answer 101, and leave the client's connection to ``tunnel``. Raises ClientGone."""

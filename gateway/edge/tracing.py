@@ -6,7 +6,8 @@ The gateway is a step of each trace, and keeps no record of it but the ``trace_i
 import re
 from collections.abc import Iterator, Mapping
 from os import urandom
-from typing import NamedTuple
+
+from gateway.values import Trace
 
 _TRACEPARENT = re.compile(
     rb"(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
@@ -15,15 +16,6 @@ _STATE_BYTES = 512
 """What everybody has to pass on (3.3.1.5); more may be dropped."""
 _SAMPLED = 1
 _ID_BYTES = 24
-
-
-class Trace(NamedTuple):
-    """A request's place in a trace."""
-
-    id: str
-    """32 hexadecimal digits."""
-    headers: tuple[tuple[bytes, bytes], ...]
-    """For Mattermost."""
 
 
 def new_trace() -> Trace:

@@ -1,9 +1,10 @@
 """Counting: what the gateway's parts call, at the price of an addition each."""
 
 from bisect import bisect_left
+from time import time
 
 from gateway.metrics import families
-from gateway.metrics.cells import Cells, Labels
+from gateway.metrics.cells import Cells, Labels, Request
 from gateway.metrics.families import SECONDS, Family
 
 _SUM_OF_SECONDS = len(SECONDS) + 1
@@ -20,11 +21,13 @@ class Counter:
         self._family = family
         self._offsets: dict[Labels, int] = {}
 
-    def add(self, labels: Labels, amount: float = 1.0) -> None:
+    def add(self, labels: Labels, amount: float = 1.0) -> int:
+        """Returns the cell that has counted it."""
         offset = self._offsets.get(labels)
         if offset is None:
             offset = self._offsets[labels] = self._cells.allocate(self._family, labels)
         self._values[offset] += amount
+        return offset
 
 
 class Histogram:
@@ -38,13 +41,16 @@ class Histogram:
         self._sum = len(family.buckets) + 1
         self._offsets: dict[Labels, int] = {}
 
-    def observe(self, labels: Labels, value: float) -> None:
+    def observe(self, labels: Labels, value: float) -> int:
+        """Returns the cell that has counted it."""
         offset = self._offsets.get(labels)
         if offset is None:
             offset = self._offsets[labels] = self._cells.allocate(self._family, labels)
         values = self._values
-        values[offset + bisect_left(self._bounds, value)] += 1.0
+        cell = offset + bisect_left(self._bounds, value)
+        values[cell] += 1.0
         values[offset + self._sum] += value
+        return cell
 
 
 class AuditMetrics:
@@ -87,6 +93,7 @@ class Metrics:
         self._quota_unconfirmed = Counter(cells, families.QUOTA_UNCONFIRMED)
         # These exist from the start, so that their rates begin at zero.
         self._values = cells.values
+        self._noted = cells.noted
         self._stored_bytes = cells.allocate(families.STORED_BYTES, ())
         self._received_bytes = cells.allocate(families.RECEIVED_BYTES, ())
         self._in_flight = cells.allocate(families.IN_FLIGHT, ())
@@ -118,17 +125,25 @@ class Metrics:
         reason: str,
         seconds: float,
         bytes_received: int,
-    ) -> None:
-        """Count one request; called exactly once for each that began."""
-        values = self._values
+        request_id: str,
+        trace_id: str,
+    ) -> Request:
+        """Count one request; called exactly once for each that began. Returns what ``stages``,
+        ``file`` and ``would_refuse`` want to know of it."""
+        request = (request_id, trace_id, time())
+        values, noted = self._values, self._noted
         values[self._in_flight] -= 1.0
         values[self._received_bytes] += bytes_received
         known = method if method in METHODS else "other"
         key = (endpoint, known, status, outcome, reason)
         requests, duration = self._ends.get(key) or self._allocate_end(key)
         values[requests] += 1.0
-        values[duration + bisect_left(SECONDS, seconds)] += 1.0
+        noted[requests] = (request, 1.0)
+        bucket = duration + bisect_left(SECONDS, seconds)
+        values[bucket] += 1.0
+        noted[bucket] = (request, seconds)
         values[duration + _SUM_OF_SECONDS] += seconds
+        return request
 
     def _allocate_end(self, key: tuple[str, str, int, str, str]) -> tuple[int, int]:
         endpoint, method, status, outcome, reason = key
@@ -139,23 +154,27 @@ class Metrics:
         )
         return found
 
-    def stages(self, seconds: list[float]) -> None:
+    def stages(self, seconds: list[float], request: Request) -> None:
         """Observe what an upload spent in each of ``STAGES``; nothing for those it never saw."""
-        values = self._values
+        values, noted = self._values, self._noted
         for offset, spent in zip(self._stages, seconds, strict=True):
             if spent:
-                values[offset + bisect_left(SECONDS, spent)] += 1.0
+                bucket = offset + bisect_left(SECONDS, spent)
+                values[bucket] += 1.0
+                noted[bucket] = (request, spent)
                 values[offset + _SUM_OF_SECONDS] += spent
 
-    def file(self, outcome: str, reason: str, group: str, stored: int | None) -> None:
+    def file(
+        self, outcome: str, reason: str, group: str, stored: int | None, request: Request
+    ) -> None:
         """Count one file; ``stored`` is its size in bytes if Mattermost took it."""
-        self._files.add((outcome, reason, group))
+        self._noted[self._files.add((outcome, reason, group))] = (request, 1.0)
         if stored is not None:
-            self._stored_file_bytes.observe((), stored)
+            self._noted[self._stored_file_bytes.observe((), stored)] = (request, stored)
             self._values[self._stored_bytes] += stored
 
-    def would_refuse(self, rule: str, reason: str) -> None:
-        self._would_refuse.add((rule, reason))
+    def would_refuse(self, rule: str, reason: str, request: Request) -> None:
+        self._noted[self._would_refuse.add((rule, reason))] = (request, 1.0)
 
     def exchange(self, result: str) -> None:
         self._exchanges.add((result,))

@@ -64,6 +64,7 @@ def test_each_decision_is_a_line(mattermost: StandInProcess, folder: Path, log: 
             "event": "file",
             "time": line["time"],
             "request_id": request["request_id"],
+            "trace_id": request["trace_id"],
             "client": "127.0.0.1",
             "user_id": request["user_id"],
             "endpoint": "files",

@@ -139,6 +139,15 @@ without its `gateway.`: that of `gateway.type_denied` is `type_denied`.
 
 - Seconds: {seconds}.
 - Bytes: {sizes}.
+
+## Exemplars
+
+A scraper that asks for OpenMetrics, as Prometheus does by itself, is told of each bucket which
+request it counted last: its `request_id`, which the log line and the user have, too, and its
+`trace_id`. So are the counters of requests and files, and of what watched rules would refuse;
+scans have theirs in the stage `examine`. With several workers a request may be told a second late.
+Prometheus keeps exemplars if it runs with `--enable-feature=exemplar-storage`, and Grafana shows
+them in graphs of these metrics.
 """
 
 

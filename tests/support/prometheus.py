@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 CONFIGURATION = DEPLOY / "prometheus.yml"
@@ -23,11 +24,30 @@ class Prometheus:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Labels and value of each sample of now. Raises HTTPError if it is no PromQL."""
-        query = urllib.parse.urlencode({"query": expression})
-        url = f"http://{self._address}/api/v1/query?{query}"
-        with urllib.request.urlopen(url, timeout=SECONDS) as response:
-            result = json.loads(response.read())["data"]["result"]
+        result = self._get("query", query=expression)["result"]
         return [(sample["metric"], float(sample["value"][1])) for sample in result]
+
+    def query_range(
+        self, expression: str, start: float, end: float, step: float
+    ) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """Labels of each series, and its (Unix time, value) from ``start`` to ``end``."""
+        times = {"start": f"{start}", "end": f"{end}", "step": f"{step}"}
+        result = self._get("query_range", query=expression, **times)["result"]
+        return [
+            (series["metric"], [(when, float(value)) for when, value in series["values"]])
+            for series in result
+        ]
+
+    def exemplars(self, selector: str) -> list[dict[str, str]]:
+        """The labels of each exemplar of the last hour."""
+        now = time.time()
+        result = self._get("query_exemplars", query=selector, start=f"{now - 3600}", end=f"{now}")
+        return [exemplar["labels"] for series in result for exemplar in series["exemplars"]]
+
+    def _get(self, what: str, **parameters: str) -> Any:
+        url = f"http://{self._address}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        with urllib.request.urlopen(url, timeout=SECONDS) as response:
+            return json.loads(response.read())["data"]
 
     def values(self, expression: str) -> list[float]:
         return [value for _, value in self.query(expression)]
@@ -52,6 +72,7 @@ def scraping(admin_url: str, folder: Path) -> Iterator[Prometheus]:
         f"--storage.tsdb.path={folder / 'data'}",
         "--web.listen-address=127.0.0.1:0",
         "--log.format=json",
+        "--enable-feature=exemplar-storage",
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output)
