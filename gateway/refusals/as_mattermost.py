@@ -1,5 +1,6 @@
 """What Mattermost 5.37 would have refused itself, in its words (recorded)."""
 
+from gateway.phrases import phrase
 from gateway.refusals.refusal import Headers, Refusal, shown
 
 
@@ -8,7 +9,7 @@ def session_expired(headers: Headers = ()) -> Refusal:
         "api.context.session_expired.app_error",
         401,
         "unauthenticated",
-        "Invalid or expired session, please login again.",
+        phrase("Invalid or expired session, please login again."),
         headers=headers,
     )
 
@@ -18,7 +19,7 @@ def invalid_url_param(name: str) -> Refusal:
         "api.context.invalid_url_param.app_error",
         400,
         "invalid_form",
-        f"Invalid or missing {name} parameter in request URL.",
+        phrase("Invalid or missing {name} parameter in request URL.", name=name),
     )
 
 
@@ -27,7 +28,7 @@ def invalid_body_param(name: str) -> Refusal:
         "api.context.invalid_body_param.app_error",
         400,
         "invalid_form",
-        f"Invalid or missing {shown(name)} in request body.",
+        phrase("Invalid or missing {name} in request body.", name=shown(name)),
     )
 
 
@@ -37,7 +38,7 @@ def unreadable_request(status: int = 400) -> Refusal:
         "api.file.upload_file.read_request.app_error",
         status,
         "invalid_form",
-        "Unable to upload file(s). Error reading or parsing request data.",
+        phrase("Unable to upload file(s). Error reading or parsing request data."),
     )
 
 
@@ -46,7 +47,7 @@ def unreadable_form_value(name: str) -> Refusal:
         "api.file.upload_file.read_form_value.app_error",
         400,
         "invalid_form",
-        f"Unable to upload file(s). Error reading the value for {shown(name)}.",
+        phrase("Unable to upload file(s). Error reading the value for {name}.", name=shown(name)),
     )
 
 
@@ -55,7 +56,7 @@ def conflicting_channel_ids() -> Refusal:
         "api.file.upload_file.multiple_channel_ids.app_error",
         400,
         "invalid_form",
-        "Unable to upload file(s). Multiple conflicting channel_ids.",
+        phrase("Unable to upload file(s). Multiple conflicting channel_ids."),
     )
 
 
@@ -64,7 +65,11 @@ def incorrect_number_of_client_ids(client_ids: int, files: int) -> Refusal:
         "api.file.upload_file.incorrect_number_of_client_ids.app_error",
         400,
         "invalid_form",
-        f"Unable to upload file(s). Have {client_ids} client_ids for {files} files.",
+        phrase(
+            "Unable to upload file(s). Have {client_ids} client_ids for {files} files.",
+            client_ids=client_ids,
+            files=files,
+        ),
     )
 
 
@@ -73,7 +78,7 @@ def not_permitted() -> Refusal:
         "api.context.permissions.app_error",
         403,
         "mattermost_refused",
-        "You do not have the appropriate permissions.",
+        phrase("You do not have the appropriate permissions."),
     )
 
 
@@ -82,7 +87,7 @@ def invalid_session_filename() -> Refusal:
         "model.upload_session.is_valid.filename.app_error",
         400,
         "invalid_form",
-        "Invalid value for Filename",
+        phrase("Invalid value for Filename"),
     )
 
 
@@ -91,7 +96,7 @@ def invalid_session_size() -> Refusal:
         "model.upload_session.is_valid.file_size.app_error",
         400,
         "invalid_form",
-        "Invalid value for FileSize",
+        phrase("Invalid value for FileSize"),
     )
 
 
@@ -100,7 +105,7 @@ def invalid_chunk_type() -> Refusal:
         "api.upload.upload_data.invalid_content_type",
         400,
         "invalid_form",
-        "Invalid Content-Type for multipart upload.",
+        phrase("Invalid Content-Type for multipart upload."),
     )
 
 
@@ -109,7 +114,7 @@ def unreadable_chunk_form() -> Refusal:
         "api.upload.upload_data.multipart_error",
         400,
         "invalid_form",
-        "Failed to process the multipart data.",
+        phrase("Failed to process the multipart data."),
     )
 
 
@@ -118,7 +123,7 @@ def chunk_too_long() -> Refusal:
         "api.upload.upload_data.invalid_content_length",
         400,
         "invalid_form",
-        "Invalid Content-Length.",
+        phrase("Invalid Content-Length."),
     )
 
 
@@ -128,7 +133,9 @@ def first_chunk_too_small(least: int) -> Refusal:
         "app.upload.upload_data.first_part_too_small.app_error",
         400,
         "invalid_form",
-        f"Failed to upload data. First part must be at least {least} Bytes.",
+        phrase(
+            "Failed to upload data. First part must be at least {least} Bytes.", least=str(least)
+        ),
     )
 
 
@@ -137,5 +144,5 @@ def concurrent_chunks() -> Refusal:
         "app.upload.upload_data.concurrent.app_error",
         400,
         "invalid_form",
-        "Unable to upload data from more than one request.",
+        phrase("Unable to upload data from more than one request."),
     )

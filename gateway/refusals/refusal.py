@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gateway.phrases import Text
+
 Headers = tuple[tuple[bytes, bytes], ...]
 
 
@@ -12,7 +14,8 @@ class Refusal:
     id: str
     status: int
     reason: str
-    message: str
+    text: Text
+    """For people. Words of Mattermost's are in the language that it chose."""
     retry_after: int | None = None
     """Seconds after which trying again makes sense."""
     headers: Headers = ()
@@ -21,6 +24,11 @@ class Refusal:
     def __post_init__(self) -> None:
         if not 400 <= self.status <= 599:
             raise ValueError(f"a refusal needs an error status, not {self.status}")
+
+    @property
+    def message(self) -> str:
+        """The text in English."""
+        return str(self.text)
 
     @property
     def is_failure(self) -> bool:

@@ -1,27 +1,32 @@
 """Requests that cannot be read, that could be read in two ways, or that are not served."""
 
+from gateway.phrases import Phrase, phrase
 from gateway.refusals.refusal import Refusal
 
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+_NOT_HTTP = phrase("it is not valid HTTP.")
 
 
-def malformed_request(problem: str = "it is not valid HTTP.") -> Refusal:
+def malformed_request(problem: Phrase = _NOT_HTTP) -> Refusal:
     """``problem`` completes the sentence, for the author of the client."""
     return Refusal(
         "gateway.malformed_request",
         400,
         "malformed_request",
-        f"The server could not understand this request: {problem}",
+        phrase("The server could not understand this request: {problem}", problem=problem),
     )
 
 
-def ambiguous_request(problem: str) -> Refusal:
+def ambiguous_request(problem: Phrase) -> Refusal:
     """``problem`` is a whole sentence about the request, for the author of its client."""
     return Refusal(
         "gateway.ambiguous_request",
         400,
         "ambiguous_request",
-        f"This request was refused because it could be read in more than one way: {problem}",
+        phrase(
+            "This request was refused because it could be read in more than one way: {problem}",
+            problem=problem,
+        ),
     )
 
 
@@ -31,7 +36,7 @@ def method_not_allowed(method: str, allowed: str = _METHODS) -> Refusal:
         "gateway.method_not_allowed",
         405,
         "method_not_allowed",
-        f"Requests of the method {method} are not answered here.",
+        phrase("Requests of the method {method} are not answered here.", method=method),
         headers=((b"allow", allowed.encode()),),
     )
 
@@ -41,8 +46,10 @@ def expectation_failed() -> Refusal:
         "gateway.expectation_failed",
         417,
         "expectation_failed",
-        "The request expects something of the server that it does not know: the only Expect "
-        "header that it understands is 100-continue.",
+        phrase(
+            "The request expects something of the server that it does not know: the "
+            "only Expect header that it understands is 100-continue."
+        ),
     )
 
 
@@ -51,8 +58,10 @@ def transfer_coding_refused() -> Refusal:
         "gateway.transfer_coding_refused",
         501,
         "transfer_coding_refused",
-        "The request's body is transferred in a coding that the server does not know: the only "
-        "Transfer-Encoding that it understands is chunked.",
+        phrase(
+            "The request's body is transferred in a coding that the server does not "
+            "know: the only Transfer-Encoding that it understands is chunked."
+        ),
     )
 
 
@@ -62,8 +71,11 @@ def content_encoding_refused() -> Refusal:
         "gateway.content_encoding_refused",
         415,
         "content_encoding_refused",
-        "The file was not uploaded: it was sent with a Content-Encoding header, as if it were "
-        "compressed for the way. Send it as it is, without that header.",
+        phrase(
+            "The file was not uploaded: it was sent with a Content-Encoding header, "
+            "as if it were compressed for the way. Send it as it is, without that "
+            "header."
+        ),
         headers=((b"accept-encoding", b"identity"),),
     )
 
@@ -73,8 +85,10 @@ def unguarded_upload() -> Refusal:
         "gateway.unguarded_upload",
         403,
         "unguarded_upload",
-        "Files cannot be uploaded here: the upload gateway has no rule for this address. "
-        "Ask your administrator if you need it.",
+        phrase(
+            "Files cannot be uploaded here: the upload gateway has no rule for this "
+            "address. Ask your administrator if you need it."
+        ),
     )
 
 
@@ -83,8 +97,10 @@ def remote_cluster_off() -> Refusal:
         "gateway.remote_cluster_off",
         403,
         "remote_cluster_off",
-        "Files from other Mattermost servers are not accepted here: the upload gateway's "
-        "administrator has not turned it on.",
+        phrase(
+            "Files from other Mattermost servers are not accepted here: the upload "
+            "gateway's administrator has not turned it on."
+        ),
     )
 
 
@@ -93,7 +109,7 @@ def not_served() -> Refusal:
         "gateway.not_served",
         404,
         "not_served",
-        "Only files are served at this address. For everything else, use Mattermost's own.",
+        phrase("Only files are served at this address. For everything else, use Mattermost's own."),
     )
 
 
@@ -102,8 +118,11 @@ def upload_session_unverified() -> Refusal:
         "gateway.upload_session_unverified",
         409,
         "upload_session_unverified",
-        "This upload cannot be continued: the upload gateway did not see its beginning, or does "
-        "not know any more that it was allowed. Start it again with a new upload session.",
+        phrase(
+            "This upload cannot be continued: the upload gateway did not see its "
+            "beginning, or does not know any more that it was allowed. Start it "
+            "again with a new upload session."
+        ),
     )
 
 
@@ -112,8 +131,10 @@ def resumable_upload_unavailable() -> Refusal:
         "gateway.resumable_upload_unavailable",
         501,
         "resumable_upload_unavailable",
-        "Resumable uploads are not available here, because such a file has to be checked as a "
-        "whole before it is stored. Upload it in one piece instead.",
+        phrase(
+            "Resumable uploads are not available here, because such a file has to be "
+            "checked as a whole before it is stored. Upload it in one piece instead."
+        ),
     )
 
 
@@ -122,5 +143,7 @@ def client_too_slow() -> Refusal:
         "gateway.client_too_slow",
         408,
         "client_too_slow",
-        "The upload stopped arriving and was given up. Check your connection and try again.",
+        phrase(
+            "The upload stopped arriving and was given up. Check your connection and try again."
+        ),
     )

@@ -1,5 +1,6 @@
 """What Mattermost, the ledger, or this machine cannot do at the moment."""
 
+from gateway.phrases import phrase
 from gateway.refusals.refusal import Refusal
 
 
@@ -8,7 +9,7 @@ def upstream_unreachable(retry_after: int) -> Refusal:
         "gateway.upstream_unreachable",
         503,
         "upstream_unreachable",
-        "Mattermost cannot be reached at the moment. Please try again shortly.",
+        phrase("Mattermost cannot be reached at the moment. Please try again shortly."),
         retry_after=retry_after,
     )
 
@@ -18,8 +19,10 @@ def upstream_failed() -> Refusal:
         "gateway.upstream_failed",
         502,
         "upstream_failed",
-        "Mattermost broke off before it answered. The file may not have been stored; "
-        "please try again.",
+        phrase(
+            "Mattermost broke off before it answered. The file may not have been "
+            "stored; please try again."
+        ),
     )
 
 
@@ -28,7 +31,10 @@ def upstream_timeout() -> Refusal:
         "gateway.upstream_timeout",
         504,
         "upstream_timeout",
-        "Mattermost did not answer in time. The file may not have been stored; please try again.",
+        phrase(
+            "Mattermost did not answer in time. The file may not have been stored; "
+            "please try again."
+        ),
     )
 
 
@@ -37,8 +43,10 @@ def audit_unavailable(retry_after: int) -> Refusal:
         "gateway.audit_unavailable",
         503,
         "audit_unavailable",
-        "Uploads cannot be recorded at the moment, so nothing can be uploaded. "
-        "Please try again shortly.",
+        phrase(
+            "Uploads cannot be recorded at the moment, so nothing can be uploaded. "
+            "Please try again shortly."
+        ),
         retry_after=retry_after,
     )
 
@@ -48,8 +56,10 @@ def ledger_unavailable(retry_after: int) -> Refusal:
         "gateway.ledger_unavailable",
         503,
         "ledger_unavailable",
-        "Upload quotas cannot be checked at the moment, so nothing can be uploaded. "
-        "Please try again shortly.",
+        phrase(
+            "Upload quotas cannot be checked at the moment, so nothing can be "
+            "uploaded. Please try again shortly."
+        ),
         retry_after=retry_after,
     )
 
@@ -59,8 +69,10 @@ def scan_failed(retry_after: int) -> Refusal:
         "gateway.scan_failed",
         503,
         "scan_failed",
-        "The file was not uploaded: it could not be checked for malware. Please try again "
-        "shortly; if it happens again, tell your administrator.",
+        phrase(
+            "The file was not uploaded: it could not be checked for malware. Please "
+            "try again shortly; if it happens again, tell your administrator."
+        ),
         retry_after=retry_after,
     )
 
@@ -71,8 +83,10 @@ def account_unavailable(retry_after: int) -> Refusal:
         "gateway.account_unavailable",
         503,
         "account_unavailable",
-        "The Mattermost account behind this API key or token cannot be used at the moment. "
-        "Please try again shortly, or tell your administrator.",
+        phrase(
+            "The Mattermost account behind this API key or token cannot be used at "
+            "the moment. Please try again shortly, or tell your administrator."
+        ),
         retry_after=retry_after,
     )
 
@@ -82,8 +96,10 @@ def issuer_unavailable(retry_after: int) -> Refusal:
         "gateway.issuer_unavailable",
         503,
         "issuer_unavailable",
-        "Whoever issued this token cannot be asked for their keys at the moment. "
-        "Please try again shortly.",
+        phrase(
+            "Whoever issued this token cannot be asked for their keys at the moment. "
+            "Please try again shortly."
+        ),
         retry_after=retry_after,
     )
 
@@ -93,8 +109,10 @@ def spool_full() -> Refusal:
         "gateway.spool_full",
         507,
         "spool_full",
-        "The upload gateway has no room to check this file at the moment. "
-        "Please try again later, or tell your administrator.",
+        phrase(
+            "The upload gateway has no room to check this file at the moment. Please "
+            "try again later, or tell your administrator."
+        ),
     )
 
 
@@ -103,6 +121,8 @@ def internal_error() -> Refusal:
         "gateway.internal_error",
         500,
         "internal_error",
-        "Something went wrong in the upload gateway. Please try again; if it happens again, "
-        "give your administrator the request id.",
+        phrase(
+            "Something went wrong in the upload gateway. Please try again; if it "
+            "happens again, give your administrator the request id."
+        ),
     )
