@@ -86,6 +86,7 @@ class Account:
         "files",
         "headers",
         "is_upload",
+        "locale",
         "machine",
         "outcome",
         "reason",
@@ -107,6 +108,8 @@ class Account:
         self.outcome = Outcome.ACCEPTED
         self.reason = "none"
         self.user_id: str | None = None
+        self.locale = ""
+        """Of the user's account."""
         self.machine: Mapping[str, object] | None = None
         """What the log says of a program that has a credential of the gateway's own."""
         self.channel_id = ""

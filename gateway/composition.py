@@ -29,6 +29,7 @@ from gateway.endpoints import ENDPOINTS, FILES, UNLISTED
 from gateway.identity.places import Places
 from gateway.identity.sessions import Ask, Sessions
 from gateway.inspection.detector import Detector
+from gateway.languages.choice import Languages
 from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_zone
 from gateway.ledger.quotas import LedgerUnavailable, account_of
@@ -344,6 +345,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         mattermost=mattermost,
         origins=Origins(settings.trusted_proxies),
         accountant=accountant,
+        languages=Languages(settings.default_locale),
         serve_rest=settings.mode == "proxy",
         check_audit=check_audit,
     )

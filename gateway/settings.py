@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from gateway.endpoints import ATTACHMENTS, RULES, Rule
+from gateway.languages.catalogue import TAGS
 from gateway.units import format_size, parse_duration, parse_size
 
 PREFIX = "GATEWAY_"
@@ -50,6 +51,12 @@ def _size(value: object) -> object:
 
 def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
+
+
+def _locale(value: str) -> str:
+    if value not in TAGS:
+        raise ValueError(f"expected one of {', '.join(TAGS)}")
+    return value
 
 
 def _address(value: str) -> str:
@@ -382,6 +389,11 @@ class Settings(BaseModel):
         "pass",
         description="What becomes of uploads while the audit log cannot be written: `refuse` "
         "answers them with 503.",
+    )
+    default_locale: Annotated[str, AfterValidator(_locale)] = Field(
+        "en",
+        description="The language of refusals for those whose own is unknown, see "
+        f"[docs/languages.md](docs/languages.md): {', '.join(f'`{tag}`' for tag in TAGS)}.",
     )
     log_format: Literal["json", "logfmt", "ecs", "combined", "console"] = Field(
         "json",

@@ -2,6 +2,8 @@
 
 import re
 
+from gateway.phrases import Phrase, phrase, plural
+
 _SIZE_UNITS = {
     "": 1,
     "b": 1,
@@ -15,6 +17,8 @@ _SIZE_UNITS = {
     "tib": 2**40,
 }
 _DURATION_UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NEXT = 1023.95
+"""What is more than that of one unit is written in the next."""
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 
 
@@ -35,14 +39,22 @@ def _parse(text: str, units: dict[str, float] | dict[str, int], expected: str) -
     return float(match[1]) * units[match[2].lower()]
 
 
-def format_size(size: int) -> str:
+def told_size(size: int) -> Phrase:
     """``size`` bytes for people: ``104857600`` → ``100 MiB``."""
     if size < 1024:
-        return f"{size} bytes" if size != 1 else "1 byte"
-    value = float(size)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        value /= 1024
-        if value < 1023.95 or unit == "TiB":
-            break
-    text = f"{value:.1f}".removesuffix(".0")
-    return f"{text} {unit}"
+        return plural("{amount} byte", "{amount} bytes", size, amount=str(size))
+    amount = size / 1024
+    if amount < _NEXT:
+        return phrase("{amount} KiB", amount=round(amount, 1))
+    amount /= 1024
+    if amount < _NEXT:
+        return phrase("{amount} MiB", amount=round(amount, 1))
+    amount /= 1024
+    if amount < _NEXT:
+        return phrase("{amount} GiB", amount=round(amount, 1))
+    return phrase("{amount} TiB", amount=round(amount / 1024, 1))
+
+
+def format_size(size: int) -> str:
+    """The same in English."""
+    return str(told_size(size))

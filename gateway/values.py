@@ -51,6 +51,8 @@ class Identity:
     """Empty for another Mattermost."""
     roles: frozenset[str]
     is_bot: bool = False
+    locale: str = ""
+    """The language of their account, such as ``pt-BR``; empty if that is not told."""
 
     def __post_init__(self) -> None:
         if not self.user_id:

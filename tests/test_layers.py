@@ -42,14 +42,16 @@ LEVELS = {
     "settings": 1,
     "upstream": 1,
     "refusals": 0.5,
+    "languages": 0.5,
+    "units": 0.25,
     "endpoints": 0,
     "log_formats": 0,
     "content": 0,
     "contents": 0,
     "dimensions": 0,
     "names": 0,
+    "phrases": 0,
     "places": 0,
-    "units": 0,
     "values": 0,
     "writes": 0,
     "": 0,  # the package itself: its version
@@ -71,6 +73,7 @@ ONLY_IN = {
     "magic": {"inspection"},
     "backports": {"inspection"},
     "prometheus_client": {"metrics"},
+    "babel": {"languages"},
 }
 """Libraries and the subjects that may know them."""
 

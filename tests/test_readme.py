@@ -4,7 +4,6 @@ A comment before a fenced block says what is done with it: ``run`` and ``run: TE
 has TEXT in it), ``serve`` (runs until the end), ``not run: WHY``.
 """
 
-import inspect
 import io
 import json
 import os
@@ -15,7 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +24,13 @@ import pytest
 from prometheus_client.parser import text_fd_to_metric_families
 from websockets.sync.client import connect
 
-from gateway import refusals
 from gateway.metrics import families
 from gateway.policy.extensions import DEFAULT_DENIED_EXTENSIONS
 from gateway.policy.groups import Group
-from gateway.refusals import Refusal
 from gateway.settings import PREFIX, AllSettings, described, described_rules
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
+from tests.support.refusals import every_refusal
 from tests.support.wire import Client, Wire, field, file_part, form_body
 from tests.test_layers import LEVELS
 
@@ -114,25 +112,9 @@ def test_metrics_that_are_mentioned_exist(text: Path) -> None:
     assert set(re.findall(r"upload_gateway_\w+", text.read_text())) <= known
 
 
-def all_refusals() -> Iterator[Refusal]:
-    """One of each that gateway.refusals makes."""
-    examples = {"str": "x", "int": 1, "int | None": 1, "tuple": ()}
-    for function in vars(refusals).values():
-        if inspect.isfunction(function) and function.__annotations__.get("return") is Refusal:
-            make: Callable[..., Refusal] = function
-            parameters = inspect.signature(function).parameters.values()
-            yield make(
-                *(
-                    examples[inspect.formatannotation(parameter.annotation)]
-                    for parameter in parameters
-                    if parameter.default is parameter.empty
-                )
-            )
-
-
 def test_refusals() -> None:
     shown = {(row[0].strip("`"), row[1]) for row in tables("refusals")}
-    made = {(refusal.id, str(refusal.status)) for refusal in all_refusals()}
+    made = {(refusal.id, str(refusal.status)) for refusal in every_refusal()}
     # This one has a second status, see its docstring.
     read_request = "api.file.upload_file.read_request.app_error"
     assert shown == made - {(read_request, "400")} | {(read_request, "400, 500")}
@@ -140,7 +122,7 @@ def test_refusals() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda file: file.name)
 def test_refusals_that_are_mentioned_exist(page: Path) -> None:
-    known = {refusal.id for refusal in all_refusals()}
+    known = {refusal.id for refusal in every_refusal()}
     mentioned = set(re.findall(r"`(?:\d+ )?(gateway\.[a-z_]+)`", page.read_text()))
     assert mentioned or page.name == "benchmarks.md"
     assert mentioned <= known

@@ -8,18 +8,26 @@ from typing import Any
 import pytest
 
 from gateway import refusals
-from gateway.refusals import Refusal, Refused, file_too_large, shown, too_large_to_scan
+from gateway.phrases import phrase
+from gateway.refusals import (
+    Refusal,
+    Refused,
+    extension_denied,
+    file_too_large,
+    shown,
+    too_large_to_scan,
+)
 
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "file_too_large": ("holiday.mp4", 300 * 2**20, 100 * 2**20),
     "extension_denied": ("setup.exe", "exe"),
     "name_denied": ("passwords.txt",),
-    "type_denied": ("setup.bin", "application/x-dosexec", "a program"),
+    "type_denied": ("setup.bin", "application/x-dosexec", phrase("a program")),
     "content_mismatch": (
         "invoice.pdf",
-        "its name ends in .pdf",
+        phrase("its name ends in .pdf"),
         "application/x-dosexec",
-        "a program",
+        phrase("a program"),
     ),
     "image_too_large": ("photo.png", 50_000, 50_000, 24_000_000),
     "image_too_many_frames": ("dance.gif", 5000, 500),
@@ -30,19 +38,19 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
     "archive_entry_denied": (
         "backup.zip",
         "docs/setup.exe",
-        "“setup.exe” was not uploaded: files ending in .exe are not allowed here.",
+        extension_denied("setup.exe", "exe"),
     ),
-    "archive_too_large": ("backup.zip", "has more than 10,000 files in it"),
-    "archive_encrypted": ("backup.zip", "“docs/a.txt” in it"),
-    "archive_unreadable": ("backup.zip", "it is damaged"),
-    "archive_unsafe": ("backup.zip", "“docs/tty” in it is a device"),
-    "file_name_refused": ("is empty",),
-    "credential_limited": ("is not for this channel",),
+    "archive_too_large": ("backup.zip", phrase("it has more than 10,000 files in it")),
+    "archive_encrypted": ("backup.zip", phrase("“docs/a.txt” in it is encrypted")),
+    "archive_unreadable": ("backup.zip", phrase("it is damaged")),
+    "archive_unsafe": ("backup.zip", phrase("“docs/tty” in it is a device")),
+    "file_name_refused": (phrase("is empty"),),
+    "credential_limited": (phrase("is not for this channel"),),
     "too_many_attempts": (3,),
     "account_unavailable": (30,),
     "issuer_unavailable": (30,),
-    "quota_exceeded": ("You have used 512 MiB of your 1 GiB for today.", 3600),
-    "ambiguous_request": ("the form has two boundaries.",),
+    "quota_exceeded": (phrase("You have used 512 MiB of your 1 GiB for today."), 3600),
+    "ambiguous_request": (phrase("the form has two boundaries."),),
     "method_not_allowed": ("TRACE",),
     "upstream_unreachable": (5,),
     "audit_unavailable": (5,),
@@ -61,7 +69,7 @@ LONGEST_NAME = "ä" * 255
 def factories() -> Iterator[tuple[str, Callable[..., Refusal]]]:
     for name, function in inspect.getmembers(refusals, inspect.isfunction):
         returns = inspect.signature(function).return_annotation
-        if function.__module__ == refusals.__name__ and returns is Refusal:
+        if returns is Refusal:
             yield name, function
 
 

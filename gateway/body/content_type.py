@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.body.parameters import TOKEN, parse_parameters
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request, shown, unreadable_request
 
 _FORM = "multipart/form-data"
@@ -24,22 +25,30 @@ def form_boundary(content_types: Sequence[bytes]) -> bytes | None:
     if len(content_types) == 1 and _PLAIN.fullmatch(content_types[0]):
         return None
     if len(content_types) > 1:
-        raise Refused(ambiguous_request("it has more than one Content-Type header."))
+        raise Refused(ambiguous_request(phrase("it has more than one Content-Type header.")))
     value = content_types[0] if content_types else b""
     if _CONTROL.search(value):
-        raise Refused(ambiguous_request("the Content-Type header has control characters in it."))
+        raise Refused(
+            ambiguous_request(phrase("the Content-Type header has control characters in it."))
+        )
     # Bytes beyond ASCII are part of no type or boundary, and stay visible as what they are.
     text = value.decode("latin-1")
     media_type, semicolon, rest = text.partition(";")
     media_type = media_type.strip(" \t").lower()
     if "," in media_type:
-        raise Refused(ambiguous_request("the Content-Type header names more than one type."))
+        raise Refused(
+            ambiguous_request(phrase("the Content-Type header names more than one type."))
+        )
     if not media_type.startswith("multipart") and "multipart/" not in text.lower():
         _check_that_go_parses(media_type, semicolon + rest)
         return None
     if media_type != _FORM:
         raise Refused(
-            ambiguous_request(f"“{shown(text)}” is not a form to everybody; use {_FORM}.")
+            ambiguous_request(
+                phrase(
+                    "“{type}” is not a form to everybody; use {form}.", type=shown(text), form=_FORM
+                )
+            )
         )
     return _boundary(parse_parameters("Content-Type", semicolon + rest))
 
@@ -56,15 +65,19 @@ def _check_that_go_parses(media_type: str, parameters: str) -> None:
 
 def _boundary(parameters: dict[str, str]) -> bytes:
     if any("*" in name for name in parameters):
-        raise Refused(ambiguous_request("the Content-Type header has an encoded parameter."))
+        raise Refused(
+            ambiguous_request(phrase("the Content-Type header has an encoded parameter."))
+        )
     if "boundary" not in parameters:
         raise Refused(unreadable_request())
     boundary = parameters["boundary"]
     if not _BOUNDARY.fullmatch(boundary):
         raise Refused(
             ambiguous_request(
-                "the boundary in the Content-Type header is not 1 to 70 of the characters "
-                "that RFC 2046 allows."
+                phrase(
+                    "the boundary in the Content-Type header is not 1 to 70 of the "
+                    "characters that RFC 2046 allows."
+                )
             )
         )
     return boundary.encode("ascii")

@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.phrases import Phrase, phrase
 from gateway.refusals import Refused, file_name_refused
 
 MAX_NAME_BYTES = 255
@@ -30,26 +31,29 @@ def stored_name(name: str) -> str:
     return base
 
 
-def _problem(base: str) -> str | None:
+def _problem(base: str) -> Phrase | None:
     """Completes the sentence "The file's name …"."""
     try:
         size = len(base.encode("utf-8"))
     except UnicodeEncodeError:
-        return "is not valid Unicode text"
+        return phrase("is not valid Unicode text")
     if not base:
-        return "is empty"
+        return phrase("is empty")
     if base in (".", ".."):
-        return f"is “{base}”, which means a folder"
+        return phrase("is “{name}”, which means a folder", name=base)
     if size > MAX_NAME_BYTES:
-        return f"is longer than {MAX_NAME_BYTES} bytes (it has {size})"
+        return phrase("is longer than {most} bytes (it has {size})", most=MAX_NAME_BYTES, size=size)
     _, dot, extension = base.rpartition(".")
     if dot and len(extension) > MAX_EXTENSION_CHARACTERS:
-        return f"has more than {MAX_EXTENSION_CHARACTERS} characters after its last dot"
+        return phrase(
+            "has more than {most} characters after its last dot", most=MAX_EXTENSION_CHARACTERS
+        )
     if _CONTROL.search(base):
-        return "has control characters in it"
+        return phrase("has control characters in it")
     if match := _BIDIRECTIONAL.search(base):
-        return (
-            f"has an invisible character in it (U+{ord(match[0]):04X}) that shows letters in "
-            "another order than they are in"
+        return phrase(
+            "has an invisible character in it ({character}) that shows letters in another order "
+            "than they are in",
+            character=f"U+{ord(match[0]):04X}",
         )
     return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from gateway.body.part_headers import PartHeaders, parse_part_headers
+from gateway.phrases import Phrase, phrase
 from gateway.refusals import (
     Refusal,
     Refused,
@@ -21,7 +22,7 @@ from gateway.refusals import (
 _CR = 0x0D
 _OPENING_BYTES = 4096
 """How far the first boundary is looked for: as long a line as Go reads here."""
-_BARE_LINE_FEED = "a line of the form ends in a line feed without a carriage return."
+_BARE_LINE_FEED = phrase("a line of the form ends in a line feed without a carriage return.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,7 @@ class MultipartParser:
             self._held = held
             return len(data)
         if held[:found] not in (b"", b"\r\n"):
-            raise _ambiguous("there is text before the form’s first boundary.")
+            raise _ambiguous(phrase("there is text before the form’s first boundary."))
         end = position + found + len(self._delimiter) - len(self._held)
         self._enter(_State.AFTER_BOUNDARY)
         return end
@@ -178,13 +179,13 @@ class MultipartParser:
             case _ if self._held.startswith(b"\n"):
                 raise _ambiguous(_BARE_LINE_FEED)
             case _:
-                raise _ambiguous("something other than a line break follows a boundary.")
+                raise _ambiguous(phrase("something other than a line break follows a boundary."))
         return end
 
     def _begin_part(self) -> None:
         self._parts += 1
         if self._parts > self._max_parts:
-            raise _ambiguous(f"the form has more than {self._max_parts} parts.")
+            raise _ambiguous(phrase("the form has more than {most} parts.", most=self._max_parts))
         self._header_lines = []
         self._header_bytes = 0
         self._enter(_State.HEADERS)
@@ -196,7 +197,10 @@ class MultipartParser:
         self._header_bytes += end - position
         if self._header_bytes > self._max_header_bytes:
             raise _ambiguous(
-                f"the headers of a part are longer than {self._max_header_bytes} bytes."
+                phrase(
+                    "the headers of a part are longer than {most} bytes.",
+                    most=self._max_header_bytes,
+                )
             )
         self._held += data[position:end]
         if line_feed < 0:
@@ -217,7 +221,7 @@ class MultipartParser:
         boundary = self._delimiter[2:]
         start = self._held + data[position : position + len(boundary) - len(self._held)]
         if start == boundary:
-            raise _ambiguous("a part’s content begins with the boundary.")
+            raise _ambiguous(phrase("a part’s content begins with the boundary."))
         if boundary.startswith(start):
             self._held = start
             return len(data)
@@ -288,7 +292,7 @@ class MultipartParser:
     def _read_epilogue(self, data: bytes, position: int) -> int:
         self._held += data[position : position + 3]
         if not b"\r\n".startswith(self._held):
-            raise _ambiguous("there is something after the form’s last boundary.")
+            raise _ambiguous(phrase("there is something after the form’s last boundary."))
         return len(data)
 
     def _enter(self, state: _State) -> None:
@@ -303,5 +307,5 @@ class MultipartParser:
             events.append(PartData(memoryview(data)[start:end]))
 
 
-def _ambiguous(problem: str) -> Refused:
+def _ambiguous(problem: Phrase) -> Refused:
     return Refused(ambiguous_request(problem))

@@ -6,6 +6,7 @@ spellings that other readers take for something else are refused.
 
 import re
 
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request, shown
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -22,12 +23,22 @@ def parse_parameters(header: str, text: str) -> dict[str, str]:
     while match := _PARAMETER.match(text, position):
         name, token, quoted = match[1].lower(), match[2], match[3]
         if name in parameters:
-            raise Refused(ambiguous_request(f"the {header} header gives “{shown(name)}” twice."))
+            raise Refused(
+                ambiguous_request(
+                    phrase(
+                        "the {header} header gives “{name}” twice.", header=header, name=shown(name)
+                    )
+                )
+            )
         parameters[name] = token if token is not None else _unescape(header, quoted)
         position = match.end()
     # Some clients end the header with a semicolon; every reader ignores it.
     if text[position:].strip(" \t") not in ("", ";"):
-        raise Refused(ambiguous_request(f"the {header} header has a malformed parameter."))
+        raise Refused(
+            ambiguous_request(
+                phrase("the {header} header has a malformed parameter.", header=header)
+            )
+        )
     return parameters
 
 
@@ -42,7 +53,13 @@ def _unescape(header: str, quoted: str) -> str:
     def character(match: re.Match[str]) -> str:
         if match[1] not in '"\\':
             raise Refused(
-                ambiguous_request(f"the {header} header has a backslash before “{match[1]}”.")
+                ambiguous_request(
+                    phrase(
+                        "the {header} header has a backslash before “{character}”.",
+                        header=header,
+                        character=match[1],
+                    )
+                )
             )
         return match[1]
 

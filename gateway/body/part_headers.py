@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from gateway.body.parameters import TOKEN, parse_parameters
+from gateway.phrases import Phrase, phrase
 from gateway.refusals import Refused, ambiguous_request, shown
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -39,14 +40,18 @@ def parse_part_headers(lines: Sequence[bytes]) -> PartHeaders:
     for line in lines:
         name, value = _field(line)
         if name in fields and name in _SINGLE:
-            raise _ambiguous(f"a part has two {name.title()} headers.")
+            raise _ambiguous(phrase("a part has two {name} headers.", name=name.title()))
         fields[name] = value
     encoding = fields.get("content-transfer-encoding", "binary")
     if encoding.lower() not in _IDENTITY_ENCODINGS:
-        raise _ambiguous(f"a part has the Content-Transfer-Encoding “{shown(encoding)}”.")
+        raise _ambiguous(
+            phrase(
+                "a part has the Content-Transfer-Encoding “{encoding}”.", encoding=shown(encoding)
+            )
+        )
     content_type = fields.get("content-type")
     if content_type is not None and content_type.lower().startswith("multipart/mixed"):
-        raise _ambiguous("a part is declared to be a form of its own (multipart/mixed).")
+        raise _ambiguous(phrase("a part is declared to be a form of its own (multipart/mixed)."))
     name, filename = _disposition(fields.get("content-disposition"))
     return PartHeaders(name, filename, content_type)
 
@@ -54,39 +59,39 @@ def parse_part_headers(lines: Sequence[bytes]) -> PartHeaders:
 def _field(line: bytes) -> tuple[str, str]:
     """Name in lower case, and value."""
     if line.startswith((b" ", b"\t")):
-        raise _ambiguous("a header of a part is continued on a second line.")
+        raise _ambiguous(phrase("a header of a part is continued on a second line."))
     try:
         name, colon, value = line.decode("utf-8").partition(":")
     except UnicodeDecodeError:
-        raise _ambiguous("a header of a part is not valid UTF-8.") from None
+        raise _ambiguous(phrase("a header of a part is not valid UTF-8.")) from None
     value = value.strip(" \t")
     if not colon or not TOKEN.fullmatch(name):
-        raise _ambiguous("a part has a malformed header line.")
+        raise _ambiguous(phrase("a part has a malformed header line."))
     if _CONTROL.search(value):
-        raise _ambiguous("a header of a part has control characters in it.")
+        raise _ambiguous(phrase("a header of a part has control characters in it."))
     return name.lower(), value
 
 
 def _disposition(value: str | None) -> tuple[str, str | None]:
     """Field name and file name of a Content-Disposition."""
     if value is None:
-        raise _ambiguous("a part has no Content-Disposition header.")
+        raise _ambiguous(phrase("a part has no Content-Disposition header."))
     kind, semicolon, rest = value.partition(";")
     if kind.strip(" \t").lower() != "form-data":
-        raise _ambiguous("the Content-Disposition of a part is not “form-data”.")
+        raise _ambiguous(phrase("the Content-Disposition of a part is not “form-data”."))
     parameters = parse_parameters("Content-Disposition", semicolon + rest)
     filename = parameters.get("filename")
     extended = parameters.pop("filename*", None)
     if extended is not None:
         filename = agreed_name(filename, extended)
     if any("*" in name for name in parameters):
-        raise _ambiguous("the Content-Disposition of a part has an encoded parameter.")
+        raise _ambiguous(phrase("the Content-Disposition of a part has an encoded parameter."))
     if filename == "":
-        raise _ambiguous("a part has an empty file name.")
+        raise _ambiguous(phrase("a part has an empty file name."))
     if not parameters.get("name"):
-        raise _ambiguous("a part has no name.")
+        raise _ambiguous(phrase("a part has no name."))
     if parameters["name"].lower() == "_charset_":
-        raise _ambiguous("the form has a _charset_ field.")
+        raise _ambiguous(phrase("the form has a _charset_ field."))
     return parameters["name"], filename
 
 
@@ -104,7 +109,7 @@ def agreed_name(plain: str | None, extended: str) -> str:
     except ValueError:
         name = None
     if name is None or name != plain or _CONTROL.search(name):
-        raise _ambiguous("a part has a “filename*” that is not the same as its “filename”.")
+        raise _ambiguous(phrase("a part has a “filename*” that is not the same as its “filename”."))
     return name
 
 
@@ -117,5 +122,5 @@ def extended_name(extended: str) -> str | None:
         return None
 
 
-def _ambiguous(problem: str) -> Refused:
+def _ambiguous(problem: Phrase) -> Refused:
     return Refused(ambiguous_request(problem))

@@ -2,6 +2,7 @@
 
 import orjson
 
+from gateway.phrases import ENGLISH, Language, Phrase, said
 from gateway.refusals import Refusal
 from gateway.upload.request import Answer
 
@@ -21,18 +22,20 @@ HOP_BY_HOP = frozenset(
 )
 
 
-def render(refusal: Refusal, request_id: str) -> Answer:
-    """``refusal`` in Mattermost's error format (``AppError``)."""
+def render(refusal: Refusal, request_id: str, language: Language = ENGLISH) -> Answer:
+    """``refusal`` in Mattermost's error format (``AppError``), in ``language``."""
     body = orjson.dumps(
         {
             "id": refusal.id,
-            "message": refusal.message,
+            "message": said(refusal.text, language),
             "detailed_error": "",
             "request_id": request_id,
             "status_code": refusal.status,
         }
     )
     headers = [(b"content-type", b"application/json"), *refusal.headers]
+    if isinstance(refusal.text, Phrase):
+        headers.append((b"content-language", language.tag.encode()))
     if refusal.retry_after is not None:
         headers.append((b"retry-after", b"%d" % refusal.retry_after))
     return Answer(refusal.status, headers, body)

@@ -22,7 +22,9 @@ from gateway.edge.unlisted import Asked, Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.endpoints import FILES, FROM_SERVERS, TELL_PROGRESS, Endpoint, GuardTable, Way
 from gateway.identity.credentials import csrf_passes, find_credential, find_server_credential
+from gateway.languages.choice import Languages
 from gateway.machines.forms import Forms
+from gateway.phrases import phrase
 from gateway.refusals import (
     Refusal,
     Refused,
@@ -65,6 +67,7 @@ class GatewayApp:
         mattermost: Mattermost,
         origins: Origins,
         accountant: Accountant,
+        languages: Languages,
         serve_rest: bool = True,
         check_audit: Callable[[], None] | None = None,
     ) -> None:
@@ -87,6 +90,7 @@ class GatewayApp:
         self._guard_table = GuardTable(mattermost.subpath)
         self._origins = origins
         self._accountant = accountant
+        self._languages = languages
         self._serve_rest = serve_rest
 
     async def __call__(
@@ -110,7 +114,7 @@ class GatewayApp:
             refusal = await self._serve(scope, headers, origin, body, responder, account)
             if refusal is not None:
                 account.refuse(refusal)
-                await self._render(refusal, responder, origin, account)
+                await self._render(refusal, headers, responder, origin, account)
         except ClientGone:
             account.abort()
         except asyncio.CancelledError:
@@ -300,11 +304,18 @@ class GatewayApp:
         )
 
     async def _render(
-        self, refusal: Refusal, responder: Responder, origin: Origin, account: Account
+        self,
+        refusal: Refusal,
+        headers: Mapping[bytes, bytes],
+        responder: Responder,
+        origin: Origin,
+        account: Account,
     ) -> None:
         if responder.started:
             return  # the server cuts the connection of an answer that stops half-way
-        answer = render(refusal, origin.request_id)
+        accepted = headers.get(b"accept-language", b"")
+        language = self._languages.choose(account.locale, accepted)
+        answer = render(refusal, origin.request_id, language)
         answer.headers.extend(account.headers)
         await responder.answer(answer)
 
@@ -333,4 +344,6 @@ def _refuse_repeated(headers: list[tuple[bytes, bytes]]) -> None:
     names = [name for name, _ in headers]
     for name in _SINGLE:
         if names.count(name) > 1:
-            raise Refused(ambiguous_request(f"it has more than one {name.decode()} header."))
+            raise Refused(
+                ambiguous_request(phrase("it has more than one {name} header.", name=name.decode()))
+            )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from gateway.edge.paths import canonical
+from gateway.phrases import phrase
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -39,21 +40,21 @@ def check_host(version: str, host: bytes | None) -> None:
     """Raises Refused, which is not remembered, so that what is remembered is short."""
     if host is None:
         if version == "1.1":  # RFC 9112, 3.2
-            raise Refused(malformed_request("it has no Host header."))
+            raise Refused(malformed_request(phrase("it has no Host header.")))
     elif not _HOST.fullmatch(host):
-        raise Refused(malformed_request("its Host header is not a host."))
+        raise Refused(malformed_request(phrase("its Host header is not a host.")))
 
 
 def check_rarities(version: str, headers: Mapping[bytes, bytes]) -> None:
     """Raises Refused. ``headers`` holds the first header of each name, in lower case."""
     if version != "1.1" and b"transfer-encoding" in headers:  # RFC 9112, 6.1
-        raise Refused(malformed_request("HTTP/1.0 has no Transfer-Encoding."))
+        raise Refused(malformed_request(phrase("HTTP/1.0 has no Transfer-Encoding.")))
     if version == "1.1" and headers.get(b"expect", b"100-continue").lower() != b"100-continue":
         raise Refused(expectation_failed())
     if b"transfer-encoding" in headers:
         _check_coding(headers[b"transfer-encoding"].lower())
         if b"upgrade" in headers:
-            raise Refused(ambiguous_request("it offers an upgrade and has a chunked body."))
+            raise Refused(ambiguous_request(phrase("it offers an upgrade and has a chunked body.")))
 
 
 def _check_coding(codings: bytes) -> None:
@@ -61,7 +62,7 @@ def _check_coding(codings: bytes) -> None:
     if codings == b"chunked":
         return
     if codings.rpartition(b",")[2].strip(b" \t") != b"chunked":
-        raise Refused(malformed_request("where its body ends cannot be told."))
+        raise Refused(malformed_request(phrase("where its body ends cannot be told.")))
     raise Refused(transfer_coding_refused())
 
 
@@ -77,10 +78,10 @@ def requested_path(method: str, path: bytes, headers: Mapping[bytes, bytes]) -> 
     absolute = _ABSOLUTE.fullmatch(path)
     if absolute is None:
         if method != "OPTIONS":
-            raise Refused(malformed_request("the target * is for OPTIONS only."))
+            raise Refused(malformed_request(phrase("the target * is for OPTIONS only.")))
         return path
     if absolute[1].lower() != headers.get(b"host", absolute[1]).lower():
-        raise Refused(ambiguous_request("its target and its Host header name two hosts."))
+        raise Refused(ambiguous_request(phrase("its target and its Host header name two hosts.")))
     return canonical(absolute[2] or b"/")
 
 

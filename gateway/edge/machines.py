@@ -11,6 +11,7 @@ from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Asked
 from gateway.endpoints import CHUNKS, Endpoint, Way
 from gateway.machines.limits import Permission
+from gateway.phrases import phrase
 from gateway.refusals import Refused, credential_limited
 from gateway.upload.identify import Callers, check_endpoint
 from gateway.upload.posting import read_post
@@ -23,7 +24,7 @@ _READING = frozenset({"GET", "HEAD"})
 _CREDENTIALS = frozenset(
     {b"authorization", b"cookie", b"x-csrf-token", b"x-remotecluster-id", b"x-remotecluster-token"}
 )
-_ELSEWHERE = "is for uploads, and cannot be used here"
+_ELSEWHERE = phrase("is for uploads, and cannot be used here")
 _JSON = b"application/json"
 
 

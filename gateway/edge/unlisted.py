@@ -16,6 +16,7 @@ from gateway.edge.passthrough import SAFE, Passthrough
 from gateway.edge.responder import Responder
 from gateway.endpoints import CARRY_NO_FILE, UNLISTED, looks_like_a_row
 from gateway.identity.credentials import find_plugin_credential
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request, unguarded_upload
 from gateway.upload.receive import Unread
 from gateway.upload.request import Passage, Source, UploadRequest
@@ -27,7 +28,7 @@ Handling = Literal["inspect", "deny", "allow"]
 """What becomes of files for addresses that are in no row."""
 
 _DISPOSITION = b"content-disposition"
-_NOT_WHAT_IT_BEGAN_AS = (
+_NOT_WHAT_IT_BEGAN_AS = phrase(
     "its body began as text and went on as something else. Say in its Content-Type what it is."
 )
 
@@ -102,7 +103,11 @@ class Unlisted:
         if self._handling == "deny":
             raise Refused(unguarded_upload())
         if asked.method in SAFE:
-            raise Refused(ambiguous_request(f"a {asked.method} request has a file as its body."))
+            raise Refused(
+                ambiguous_request(
+                    phrase("a {method} request has a file as its body.", method=asked.method)
+                )
+            )
 
     async def _take_file(self, asked: Asked, request: UploadRequest) -> None:
         if asked.path.startswith(self._plugins_path):

@@ -6,6 +6,7 @@ Source: ``ParseAuthTokenFromRequest`` and ``checkCSRFToken`` of Mattermost 5.37,
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request
 from gateway.values import Credential, CredentialKind
 
@@ -82,7 +83,7 @@ def _query_token(query: bytes) -> bytes:
     pairs = (pair.partition(b"=") for pair in query.split(b"&"))
     tokens = [value for name, _, value in pairs if name == b"access_token"]
     if len(tokens) > 1:
-        raise Refused(ambiguous_request("the parameter access_token is given twice."))
+        raise Refused(ambiguous_request(phrase("the parameter access_token is given twice.")))
     return unquote_to_bytes(tokens[0].replace(b"+", b" ")) if tokens else b""
 
 

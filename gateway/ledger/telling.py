@@ -5,76 +5,137 @@ from datetime import UTC, datetime, tzinfo
 from math import ceil
 
 from gateway.ledger.quotas import ROLES, Claim, Quota, QuotaExceeded
-from gateway.units import format_size
+from gateway.phrases import Phrase, Text, phrase, plural
+from gateway.units import told_size
 
-_PERIODS = {
-    "minute": "this minute",
-    "hour": "this hour",
-    "day": "today",
-    "week": "this week",
-    "month": "this month",
-}
-_WHOSE = {
-    "user": ("you have used", "your"),
-    "key": ("this API key has used", "its"),
-    "channel": ("everybody in this channel together has used", "the channel’s"),
-    "team": ("everybody in this team together has used", "the team’s"),
-    "everyone": ("everybody together has used", "the server’s"),
-}
-_ROLE = _WHOSE["user"]
-_AT_ONCE = {
-    "user": "you have",
-    "key": "this API key has",
-    "channel": "this channel has",
-    "team": "this team has",
-    "everyone": "the server has",
-}
 _UNITS = {"bytes": "content-bytes", "files": "files", "uploads": "concurrent-requests"}
 """Quota units, as the draft registers them; it has none for files."""
 
 
-def told(exceeded: QuotaExceeded, zone: tzinfo = UTC) -> str:
+def told(exceeded: QuotaExceeded, zone: tzinfo = UTC) -> Phrase:
     """Why a file does not fit, and when it will: sentences for whoever uploads."""
     quota = exceeded.claim.quota
-    whose = "your" if quota.scope in ROLES or quota.scope == "user" else "the"
-    at_once = quota.unit == "uploads"
-    why = _told_at_once(quota, exceeded.used) if at_once else _told_used(exceeded, zone)
-    return f"This file does not fit into {whose} upload quota: {why}"
+    scope = "user" if quota.scope in ROLES else quota.scope
+    if quota.unit == "uploads":
+        why = _told_at_once(scope, exceeded.used, quota.limit)
+    else:
+        why = _told_used(scope, exceeded, zone)
+    if scope == "user":
+        return phrase("This file does not fit into your upload quota: {why}", why=why)
+    return phrase("This file does not fit into the upload quota: {why}", why=why)
 
 
-def _told_used(exceeded: QuotaExceeded, zone: tzinfo) -> str:
+def _told_used(scope: str, exceeded: QuotaExceeded, zone: tzinfo) -> Phrase:
     claim = exceeded.claim
-    quota = claim.quota
-    used, whose = _ROLE if quota.scope in ROLES else _WHOSE[quota.scope]
-    period = f" for {_PERIODS[quota.period]}" if claim.window.ends else ""
-    sentence = (
-        f"{used} {_shown(quota, exceeded.used)} of {whose} {_shown(quota, claim.limit)}{period}"
-    )
+    used = _amount(claim.quota, exceeded.used)
+    limit = _per(claim.quota.period, _amount(claim.quota, claim.limit))
+    sentence = _used(scope, used, limit)
     if not claim.window.ends:
-        return f"{sentence}. Ask your administrator for more."
-    return f"{sentence}. You can upload more at {reset_time(claim, zone)}."
+        return phrase("{sentence}. Ask your administrator for more.", sentence=sentence)
+    time = _reset_time(claim, zone)
+    return phrase("{sentence}. You can upload more at {time}.", sentence=sentence, time=time)
 
 
-def _told_at_once(quota: Quota, running: int) -> str:
-    who = _AT_ONCE["user" if quota.scope in ROLES else quota.scope]
-    uploads = "1 upload" if running == 1 else f"{running} uploads"
-    return (
-        f"{who} {uploads} running, and no more than {quota.limit} may run at once. "
-        "Try again when one of them has ended."
+def _used(scope: str, used: Phrase, limit: Phrase) -> Phrase:
+    match scope:
+        case "user":
+            return phrase("you have used {used} of your {limit}", used=used, limit=limit)
+        case "key":
+            return phrase("this API key has used {used} of its {limit}", used=used, limit=limit)
+        case "channel":
+            return phrase(
+                "everybody in this channel together has used {used} of the channel’s {limit}",
+                used=used,
+                limit=limit,
+            )
+        case "team":
+            return phrase(
+                "everybody in this team together has used {used} of the team’s {limit}",
+                used=used,
+                limit=limit,
+            )
+        case _:
+            return phrase(
+                "everybody together has used {used} of the server’s {limit}",
+                used=used,
+                limit=limit,
+            )
+
+
+def _per(period: str, limit: Phrase) -> Phrase:
+    match period:
+        case "minute":
+            return phrase("{limit} for this minute", limit=limit)
+        case "hour":
+            return phrase("{limit} for this hour", limit=limit)
+        case "day":
+            return phrase("{limit} for today", limit=limit)
+        case "week":
+            return phrase("{limit} for this week", limit=limit)
+        case "month":
+            return phrase("{limit} for this month", limit=limit)
+        case _:
+            return limit
+
+
+def _told_at_once(scope: str, running: int, most: int) -> Phrase:
+    return phrase(
+        "{sentence}, and no more than {most} may run at once. Try again when one of them has "
+        "ended.",
+        sentence=_running(scope, running),
+        most=most,
     )
 
 
-def _shown(quota: Quota, amount: int) -> str:
+def _running(scope: str, n: int) -> Phrase:
+    match scope:
+        case "user":
+            return plural(
+                "you have {count} upload running", "you have {count} uploads running", n, count=n
+            )
+        case "key":
+            return plural(
+                "this API key has {count} upload running",
+                "this API key has {count} uploads running",
+                n,
+                count=n,
+            )
+        case "channel":
+            return plural(
+                "this channel has {count} upload running",
+                "this channel has {count} uploads running",
+                n,
+                count=n,
+            )
+        case "team":
+            return plural(
+                "this team has {count} upload running",
+                "this team has {count} uploads running",
+                n,
+                count=n,
+            )
+        case _:
+            return plural(
+                "the server has {count} upload running",
+                "the server has {count} uploads running",
+                n,
+                count=n,
+            )
+
+
+def _amount(quota: Quota, amount: int) -> Phrase:
     if quota.unit == "bytes":
-        return format_size(amount)
-    return "1 file" if amount == 1 else f"{amount} files"
+        return told_size(amount)
+    return plural("{count} file", "{count} files", amount, count=amount)
 
 
-def reset_time(claim: Claim, zone: tzinfo = UTC) -> str:
+def _reset_time(claim: Claim, zone: tzinfo = UTC) -> Text:
     """When the window ends: ``00:00 UTC``; with the day, where that may be another week."""
     end = datetime.fromtimestamp(claim.window.end, zone)
-    day = f"{end.day} {end:%B}, " if claim.quota.period in ("week", "month") else ""
-    return f"{day}{end:%H:%M %Z}"
+    time = f"{end:%H:%M %Z}"
+    if claim.quota.period not in ("week", "month"):
+        return time
+    return phrase("{day}, {time}", day=end.date(), time=time)
 
 
 def limit_fields(

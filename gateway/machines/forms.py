@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from urllib.parse import unquote_plus
 
 from gateway.machines.keys import KEY_PREFIX
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request, credential_refused
 from gateway.values import Credential, CredentialKind
 
@@ -17,7 +18,7 @@ LONGEST_TOKEN = 8 * 1024
 _PREFIX = KEY_PREFIX.encode()
 _IN_COOKIE = (b"MMAUTHTOKEN=" + _PREFIX, b'MMAUTHTOKEN="' + _PREFIX)
 _IN_QUERY = b"access_token=" + _PREFIX
-_TWICE = "it has an API key or token, and a login of Mattermost’s beside it."
+_TWICE = phrase("it has an API key or token, and a login of Mattermost’s beside it.")
 
 NO_ISSUERS: Callable[[], Collection[str]] = frozenset
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from gateway.contents import LIMITS, Contents, Entry, Kind, Problem, Trouble
 from gateway.names import extensions
+from gateway.phrases import Phrase, phrase
 from gateway.policy.agreement import Agreement
 from gateway.policy.entry_paths import Links, name_problem, way_problem
 from gateway.policy.groups import Group, group_of
@@ -20,7 +21,7 @@ from gateway.refusals import (
     archive_unsafe,
     shown,
 )
-from gateway.units import format_size
+from gateway.units import told_size
 
 _MOST_SHOWN = 80
 
@@ -48,30 +49,37 @@ def judge_contents(policy: Policy, name: str, contents: Contents) -> Refusal | N
     return next(filter(None, refusals), None)
 
 
-def _passed(rules: ArchiveRules, trouble: Trouble) -> str:
-    """Completes "it …"."""
+def _passed(rules: ArchiveRules, trouble: Trouble) -> Phrase:
+    """A sentence about the archive."""
     if trouble is Trouble.TOO_MANY_ENTRIES:
-        return f"has more than {rules.max_entries:,} files in it, or their names are too long"
+        return phrase(
+            "it has more than {most} files in it, or their names are too long",
+            most=rules.max_entries,
+        )
     if trouble is Trouble.TOO_LARGE:
-        return f"unpacks to more than {format_size(rules.max_unpacked_size)}"
+        return phrase("it unpacks to more than {size}", size=told_size(rules.max_unpacked_size))
     if trouble is Trouble.RATIO:
-        return f"unpacks to more than {rules.max_ratio:g} times its own size"
+        return phrase("it unpacks to more than {ratio} times its own size", ratio=rules.max_ratio)
     if trouble is Trouble.TOO_DEEP:
-        return f"has archives in archives that lie more than {rules.max_depth} deep"
-    return "takes too long to look into"
+        return phrase(
+            "it has archives in archives that lie more than {depth} deep", depth=rules.max_depth
+        )
+    return phrase("it takes too long to look into")
 
 
 def _judge_way(name: str, entry: Entry, links: Links) -> Refusal | None:
     problems = [
         *map(name_problem, filter(None, (entry.name, *entry.other_names))),
-        "is a device or a pipe" if entry.kind is Kind.DEVICE else None,
-        "can be unpacked in two ways" if entry.trouble is Trouble.AMBIGUOUS else None,
+        phrase("is a device or a pipe") if entry.kind is Kind.DEVICE else None,
+        phrase("can be unpacked in two ways") if entry.trouble is Trouble.AMBIGUOUS else None,
         way_problem(entry, links),
     ]
     problem = next(filter(None, problems), None)
     if problem is None:
         return None
-    return archive_unsafe(name, f"“{_tail(entry.path)}” in it {problem}")
+    return archive_unsafe(
+        name, phrase("“{path}” in it {problem}", path=_tail(entry.path), problem=problem)
+    )
 
 
 def _judge_entry(policy: Policy, rules: ArchiveRules, name: str, entry: Entry) -> Refusal | None:
@@ -80,7 +88,7 @@ def _judge_entry(policy: Policy, rules: ArchiveRules, name: str, entry: Entry) -
     for called in _names(name, entry):
         denied = judge_declaration(policy, called, None)
         if denied is not None:
-            return archive_entry_denied(name, _tail(entry.path or called), denied.message)
+            return archive_entry_denied(name, _tail(entry.path or called), denied)
         refusal = _judge_content(policy, rules, name, called, entry)
         if refusal is not None:
             return refusal
@@ -109,7 +117,7 @@ def _judge_content(
     denied = judge_content(policy, called, entry.content_type)
     if denied is None:
         return None
-    return archive_entry_denied(name, _tail(entry.path or called), denied.message)
+    return archive_entry_denied(name, _tail(entry.path or called), denied)
 
 
 def _is_called_archive(name: str) -> bool:
@@ -121,16 +129,23 @@ def _is_called_archive(name: str) -> bool:
 
 
 def _judge_problem(rules: ArchiveRules, name: str, problem: Problem) -> Refusal | None:
-    what = f"“{_tail(problem.path)}” in it" if problem.path else "it"
-    if problem.trouble is Trouble.ENCRYPTED:
-        return archive_encrypted(name, what) if rules.encrypted is Unseen.DENY else None
-    if problem.trouble is Trouble.AMBIGUOUS:
-        return archive_unsafe(name, f"{what} can be unpacked in two ways")
+    path, trouble = _tail(problem.path), problem.trouble
+    if trouble is Trouble.ENCRYPTED:
+        if rules.encrypted is not Unseen.DENY:
+            return None
+        inside = phrase("“{path}” in it is encrypted", path=path)
+        return archive_encrypted(name, inside if path else phrase("it is encrypted"))
+    if trouble is Trouble.AMBIGUOUS:
+        inside = phrase("“{path}” in it can be unpacked in two ways", path=path)
+        return archive_unsafe(name, inside if path else phrase("it can be unpacked in two ways"))
     if rules.unreadable is Unseen.ALLOW:
         return None
-    if problem.trouble is Trouble.UNSUPPORTED:
-        return archive_unreadable(name, f"{what} is packed in a way that is not known here")
-    return archive_unreadable(name, f"{what} is damaged")
+    if trouble is Trouble.UNSUPPORTED:
+        inside = phrase("“{path}” in it is packed in a way that is not known here", path=path)
+        itself = phrase("it is packed in a way that is not known here")
+        return archive_unreadable(name, inside if path else itself)
+    inside = phrase("“{path}” in it is damaged", path=path)
+    return archive_unreadable(name, inside if path else phrase("it is damaged"))
 
 
 def _tail(path: str) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from gateway.contents import Contents, Entry, Kind
+from gateway.phrases import Phrase, phrase
 
 Place = tuple[str, ...]
 """A path's folders and its last part."""
@@ -53,28 +54,28 @@ class Links:
         return False
 
 
-def name_problem(name: str) -> str | None:
+def name_problem(name: str) -> Phrase | None:
     """Completes "“name” in it …"."""
     if _UNSEEN.search(name):
-        return "has characters in its name that nobody sees"
+        return phrase("has characters in its name that nobody sees")
     if max(map(len, _SEPARATOR.split(name))) > _MOST_CHARACTERS:
-        return "has a longer name than files can have"
+        return phrase("has a longer name than files can have")
     if _leads_out(name):
-        return "would be unpacked outside of the folder that it is meant for"
+        return phrase("would be unpacked outside of the folder that it is meant for")
     return None
 
 
-def way_problem(entry: Entry, links: Links) -> str | None:
+def way_problem(entry: Entry, links: Links) -> Phrase | None:
     """The same, by the links on the entry's way, and by where it leads if it is one itself."""
     place = _place(entry.name)
     if links.lead_to(entry.archives, place):
-        return "would be unpacked through a link"
+        return phrase("would be unpacked through a link")
     if entry.kind is Kind.SYMBOLIC_LINK and not _stays_inside(place, entry.link):
-        return "is a link that may lead out of it"
+        return phrase("is a link that may lead out of it")
     if entry.kind is Kind.HARD_LINK:
         target = entry.link or "/"
         if name_problem(target) or links.lead_to(entry.archives, _place(target)):
-            return "is a link that may lead out of it"
+            return phrase("is a link that may lead out of it")
     return None
 
 

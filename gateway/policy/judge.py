@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from gateway.content import split
 from gateway.names import endings, extensions, readings
+from gateway.phrases import Phrase, phrase
 from gateway.policy.agreement import (
     Agreement,
     broken_promise,
@@ -94,18 +95,21 @@ def _judge_agreement(
     endings = extensions(name)
     disguise = dangerous_disguise(endings, content_type)
     if disguise is not None:
-        return _mismatch(name, f"its name ends in .{shown(disguise, 20)}", content_type)
+        return _mismatch(
+            name, phrase("its name ends in .{ending}", ending=shown(disguise, 20)), content_type
+        )
     if policy.agreement is Agreement.DANGEROUS:
         return None
     promise = broken_promise(endings, content_type)
     if promise is not None:
-        claim = f"its name promises {called(promise)}"
+        claim = phrase("its name promises {what}", what=called(promise))
         return _mismatch(name, claim, content_type, harmful=False)
     if declared is not None and contradicts(declared, endings, content_type):
-        return _mismatch(name, f"it was sent as {shown(declared)}", content_type, harmful=False)
+        claim = phrase("it was sent as {type}", type=shown(declared))
+        return _mismatch(name, claim, content_type, harmful=False)
     return None
 
 
-def _mismatch(name: str, claim: str, content_type: str, *, harmful: bool = True) -> Refusal:
+def _mismatch(name: str, claim: Phrase, content_type: str, *, harmful: bool = True) -> Refusal:
     bare = split(content_type)[0]
     return content_mismatch(name, claim, bare, called(content_type), harmful=harmful)

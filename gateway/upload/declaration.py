@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from gateway.body.filename import stored_name
+from gateway.phrases import phrase
 from gateway.refusals import (
     Refused,
     ambiguous_request,
@@ -64,7 +65,7 @@ def _declaration(given: Mapping[str, object]) -> Declaration:
         raise Refused(invalid_body_param("upload"))
     kind = fields.get("type") or "attachment"
     if kind not in _TYPES:
-        raise Refused(ambiguous_request("its type is neither attachment nor import."))
+        raise Refused(ambiguous_request(phrase("its type is neither attachment nor import.")))
     name = str(fields.get("filename", ""))
     if not name:
         raise Refused(invalid_session_filename())

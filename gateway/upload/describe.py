@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.body.content_type import form_boundary
 from gateway.body.filename import stored_name
+from gateway.phrases import phrase
 from gateway.places import is_id
 from gateway.refusals import (
     Refused,
@@ -65,7 +66,9 @@ def parse_query(query: bytes) -> dict[str, str]:
     if not query:
         return {}
     if b";" in query:  # once a separator for Go, as & is
-        raise Refused(ambiguous_request("a semicolon in the query can separate parameters."))
+        raise Refused(
+            ambiguous_request(phrase("a semicolon in the query can separate parameters."))
+        )
     if b"%" in query or b"+" in query:
         if _BAD_ESCAPE.search(query):
             raise Refused(unreadable_request())
@@ -75,7 +78,9 @@ def parse_query(query: bytes) -> dict[str, str]:
     parameters: dict[str, str] = {}
     for name, _, value in pairs:
         if name in parameters:
-            raise Refused(ambiguous_request(f"the parameter {name} is given twice."))
+            raise Refused(
+                ambiguous_request(phrase("the parameter {name} is given twice.", name=name))
+            )
         parameters[name] = value
     return parameters
 
@@ -88,4 +93,4 @@ def _decode(item: bytes) -> str:
     try:
         return item.decode()
     except UnicodeDecodeError:
-        raise Refused(ambiguous_request("a query parameter is not valid UTF-8.")) from None
+        raise Refused(ambiguous_request(phrase("a query parameter is not valid UTF-8."))) from None

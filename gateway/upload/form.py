@@ -13,7 +13,9 @@ from gateway.body.multipart import (
     PartEnd,
 )
 from gateway.body.part_headers import PartHeaders
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request
+from gateway.units import told_size
 from gateway.upload.request import Source
 from gateway.upstream.sink import Sink
 
@@ -149,7 +151,11 @@ class Form:
         field = Field(name, await self._read_value())
         self._values += len(f"{name}{field.value}".encode())
         if self._values > FORM_ROOM:
-            raise Refused(ambiguous_request("the form’s fields are longer than 64 KiB."))
+            raise Refused(
+                ambiguous_request(
+                    phrase("the form’s fields are longer than {size}.", size=told_size(FORM_ROOM))
+                )
+            )
         return field
 
     async def _read_value(self) -> str:
@@ -158,11 +164,17 @@ class Form:
             pieces.append(piece)
             size += len(piece)
             if size > _LONGEST_VALUE:
-                raise Refused(ambiguous_request("a form field is longer than 10 KiB."))
+                raise Refused(
+                    ambiguous_request(
+                        phrase(
+                            "a form field is longer than {size}.", size=told_size(_LONGEST_VALUE)
+                        )
+                    )
+                )
         try:
             return b"".join(pieces).decode()
         except UnicodeDecodeError:
-            raise Refused(ambiguous_request("a form field is not valid UTF-8.")) from None
+            raise Refused(ambiguous_request(phrase("a form field is not valid UTF-8."))) from None
 
     async def _next_event(self) -> Event:
         while not self._events:

@@ -7,6 +7,7 @@ from gateway.accounting import Account
 from gateway.endpoints import CHUNKS, IMPORTS, SESSIONS
 from gateway.identity.sessions import Sessions
 from gateway.machines.admission import Admission, Machine
+from gateway.phrases import phrase
 from gateway.policy.circumstances import IdentityKind
 from gateway.refusals import Refused, credential_limited, session_expired
 from gateway.upload.request import Caller, Sender, UploadRequest
@@ -43,7 +44,7 @@ class Callers:
     ) -> Caller:
         admitted = await self._machines.admit(credential, request.client, request.forwarded)
         machine, identity, credential = admitted
-        account.user_id = identity.user_id
+        account.user_id, account.locale = identity.user_id, identity.locale
         account.machine = machine.log_fields()
         if request.endpoint:
             check_endpoint(machine, request.endpoint)
@@ -58,7 +59,7 @@ def check_endpoint(machine: Machine, endpoint: str) -> None:
     """Raises Refused where ``machine`` may not upload to that row, or whatever belongs to it."""
     wanted = {SESSIONS, IMPORTS.name} if endpoint in _OF_SESSIONS else {endpoint}
     if machine.limits.endpoints.isdisjoint(wanted):
-        raise Refused(credential_limited("cannot be used for uploads of this kind"))
+        raise Refused(credential_limited(phrase("cannot be used for uploads of this kind")))
 
 
 async def identify(
@@ -70,7 +71,7 @@ async def identify(
     if request.credential is None or not request.csrf_passes:
         raise Refused(session_expired())
     if account is not None:
-        account.user_id = identity.user_id
+        account.user_id, account.locale = identity.user_id, identity.locale
     sender = sender_of(request, identity)
     return Caller(identity, request.credential, head(request, request.credential, ANY_FILE), sender)
 

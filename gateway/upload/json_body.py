@@ -4,6 +4,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import NoReturn
 
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request, invalid_body_param
 from gateway.upload.request import Source
 
@@ -31,7 +32,9 @@ def check_case(given: Mapping[str, object], known: Collection[str]) -> None:
     letters."""
     for key in given:
         if key not in known and key.casefold() in known:
-            raise Refused(ambiguous_request(f"the key {key} is not written in small letters."))
+            raise Refused(
+                ambiguous_request(phrase("the key {key} is not written in small letters.", key=key))
+            )
 
 
 def _object(document: bytes, name: str) -> dict[str, object]:
@@ -49,7 +52,7 @@ def _object(document: bytes, name: str) -> dict[str, object]:
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     given = dict(pairs)
     if len(given) != len(pairs):
-        raise Refused(ambiguous_request("a key of its JSON comes twice."))
+        raise Refused(ambiguous_request(phrase("a key of its JSON comes twice.")))
     return given
 
 

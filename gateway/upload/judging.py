@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Concatenate, ParamSpec
 
+from gateway.phrases import phrase
 from gateway.policy.rules import DEFAULT_RULE, Policy
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refusal, Refused
@@ -50,5 +51,8 @@ class Judge:
 
     def worded(self, refusal: Refusal) -> Refusal:
         """``refusal`` with what the administrator has to say to it."""
-        message = self.decision.policy.message
-        return replace(refusal, message=f"{refusal.message} {message}") if message else refusal
+        addition = self.decision.policy.message
+        if not addition:
+            return refusal
+        text = phrase("{refusal} {addition}", refusal=refusal.text, addition=addition)
+        return replace(refusal, text=text)

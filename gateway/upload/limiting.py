@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from gateway.ledger.quotas import strictest
 from gateway.machines.admission import Machine
+from gateway.phrases import phrase
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, credential_limited
 from gateway.upload.request import FileTarget, RowTarget
@@ -14,7 +15,7 @@ def limited(
 ) -> Decision:
     """``decision``, as far as ``machine`` may go. Raises Refused where it may not go at all."""
     if endpoint not in machine.limits.endpoints:
-        raise Refused(credential_limited("cannot be used for uploads of this kind"))
+        raise Refused(credential_limited(phrase("cannot be used for uploads of this kind")))
     if isinstance(target, FileTarget):
         check_channel(machine, target.channel_id)
     return narrowed(decision, machine)
@@ -23,7 +24,7 @@ def limited(
 def check_channel(machine: Machine, channel_id: str) -> None:
     """Raises Refused if ``machine`` is not for that channel."""
     if machine.channels is not None and channel_id not in machine.channels:
-        raise Refused(credential_limited("is not for this channel"))
+        raise Refused(credential_limited(phrase("is not for this channel")))
 
 
 def narrowed(decision: Decision, machine: Machine) -> Decision:

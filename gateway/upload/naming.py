@@ -8,6 +8,7 @@ from gateway.body.filename import MAX_NAME_BYTES, stored_name
 from gateway.body.parameters import TOKEN, parse_parameters
 from gateway.body.part_headers import agreed_name, extended_name
 from gateway.names import extensions
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request
 
 NAMELESS = "file"
@@ -26,7 +27,7 @@ def raw_name(path: bytes, query: bytes, dispositions: Sequence[bytes]) -> str:
     names += _parameters(query, "filename")
     given = {stored_name(name) for name in names if name}
     if len(given) > 1:
-        raise Refused(ambiguous_request("the file has more than one name."))
+        raise Refused(ambiguous_request(phrase("the file has more than one name.")))
     if given:
         return given.pop()
     guesses = [*_parameters(query, "name"), unquote(path.decode("latin-1"))]
@@ -38,13 +39,17 @@ def _disposition_name(value: bytes) -> str | None:
     try:
         kind, semicolon, rest = value.decode().partition(";")
     except UnicodeDecodeError:
-        raise Refused(ambiguous_request("the Content-Disposition is not valid UTF-8.")) from None
+        raise Refused(
+            ambiguous_request(phrase("the Content-Disposition is not valid UTF-8."))
+        ) from None
     if not TOKEN.fullmatch(kind.strip(" \t")):
-        raise Refused(ambiguous_request("the Content-Disposition header is malformed."))
+        raise Refused(ambiguous_request(phrase("the Content-Disposition header is malformed.")))
     parameters = parse_parameters("Content-Disposition", semicolon + rest)
     extended = parameters.pop("filename*", None)
     if any("*" in name for name in parameters):
-        raise Refused(ambiguous_request("the Content-Disposition has an encoded parameter."))
+        raise Refused(
+            ambiguous_request(phrase("the Content-Disposition has an encoded parameter."))
+        )
     name = parameters.get("filename")
     if extended is None:
         return name
@@ -60,7 +65,7 @@ def _unquoted(value: str) -> str:
     try:
         return unquote_plus(value.encode("latin-1").decode(), errors="strict")
     except UnicodeDecodeError:
-        raise Refused(ambiguous_request("a query parameter is not valid UTF-8.")) from None
+        raise Refused(ambiguous_request(phrase("a query parameter is not valid UTF-8."))) from None
 
 
 def _base(guess: str) -> str:

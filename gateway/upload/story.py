@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from gateway.accounting import Account, Stage
 from gateway.body.filename import stored_name
 from gateway.body.spool import BLOCK_BYTES
+from gateway.phrases import phrase
 from gateway.policy.ruleset import Decision
 from gateway.refusals import (
     Refused,
@@ -201,7 +202,10 @@ class Uploads:
         if len(waiting) == _MOST_WAITING:
             raise Refused(
                 ambiguous_request(
-                    f"the form has more than {_MOST_WAITING} files before its channel_id."
+                    phrase(
+                        "the form has more than {most} files before its channel_id.",
+                        most=_MOST_WAITING,
+                    )
                 )
             )
         target = FileTarget("", stored_name(part.filename), "")

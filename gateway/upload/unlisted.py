@@ -14,8 +14,9 @@ from gateway.body.form_writer import ANY_FILE, Framing
 from gateway.body.nature import Look, Nature, declared
 from gateway.body.spool import Spool
 from gateway.identity.sessions import Sessions
+from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request
-from gateway.units import format_size
+from gateway.units import told_size
 from gateway.upload.delivery import Delivery
 from gateway.upload.describe import declared_type
 from gateway.upload.form import FilePart, Form
@@ -75,7 +76,8 @@ class UnlistedUploads:
         """
         account.enter(Stage.IDENTIFY)
         identity = await self._identify(path, request)
-        account.user_id = identity.user_id if identity else None
+        if identity is not None:
+            account.user_id, account.locale = identity.user_id, identity.locale
         account.enter(Stage.RECEIVE)
         delivery = self._strangers if identity is None else self._known
         upload = _Upload(delivery, sender_of(request, identity), request, onward, account)
@@ -143,7 +145,7 @@ class _WrittenForm:
         """Receive ``part``, and judge it if it is a file. Raises Refused and ClientGone."""
         nature = declared((part.content_type or "").encode())
         if nature is Nature.FORM:
-            raise Refused(ambiguous_request("a part is declared to be a form of its own."))
+            raise Refused(ambiguous_request(phrase("a part is declared to be a form of its own.")))
         if part.filename:
             name = stored_name(part.filename)
             await self._begin(part, name, part.content_type or ANY_FILE)
@@ -172,6 +174,6 @@ class _WrittenForm:
         await upload.delivery.receive_into(self._spool, file, self._together, upload.account)
 
     async def _take_value(self, head: bytes, part: FilePart) -> None:
-        problem = f"the form’s fields are longer than {format_size(_VALUES_ROOM)}."
+        problem = phrase("the form’s fields are longer than {size}.", size=told_size(_VALUES_ROOM))
         limit = Limit(self._values_room, ambiguous_request(problem))
         self._values_room -= await append(self._spool, head, part, limit)

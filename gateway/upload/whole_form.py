@@ -14,6 +14,7 @@ from gateway.body.form_writer import FormWriter
 from gateway.body.spool import BLOCK_BYTES
 from gateway.endpoints import FROM_SERVERS, Endpoint, Way
 from gateway.identity.sessions import Sessions
+from gateway.phrases import phrase
 from gateway.policy.ruleset import ANYTHING, Decision
 from gateway.refusals import (
     Refused,
@@ -162,7 +163,9 @@ async def _receive(
 ) -> None:
     """Receive and judge a file. The files of a form may be as large as one, together."""
     if len(together.files) == _MOST_FILES:
-        raise Refused(ambiguous_request(f"the form has more than {_MOST_FILES} files."))
+        raise Refused(
+            ambiguous_request(phrase("the form has more than {most} files.", most=_MOST_FILES))
+        )
     name, delivery, decision = stored_name(part.filename), upload.delivery, together.decision
     file = IncomingFile(RowTarget(name, b""), part, None, None, part.content_type)
     memory = BLOCK_BYTES - held.in_memory

@@ -249,6 +249,7 @@ def _identity(response: httpx.Response) -> Identity:
             username=username,
             roles=frozenset(_checked(user["roles"], str).split()),
             is_bot=_checked(user.get("is_bot", False), bool),  # left out where it is not so
+            locale=_checked(user.get("locale", ""), str),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Broken("users/me did not answer with a user") from error

@@ -15,6 +15,7 @@ from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
+from gateway.languages.choice import Languages
 from gateway.logs import Log
 from gateway.machines.forms import Forms
 from gateway.metrics.cells import Cells
@@ -61,6 +62,7 @@ async def running(behave: Behave, path: Path) -> AsyncIterator[Client]:
             mattermost=mattermost,
             origins=Origins([]),
             accountant=accountant,
+            languages=Languages("en"),
         )
         async with serving(app) as server:
             yield await server.connect()

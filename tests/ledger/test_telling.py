@@ -69,7 +69,8 @@ def claim_of(quota: str, zone: str = "UTC") -> Claim:
 def test_people(quota: str, used: int, zone: str, sentence: str) -> None:
     whose = "your" if quota.startswith(("user", "guest")) else "the"
     expected = f"This file does not fit into {whose} upload quota: {sentence}"
-    assert told(QuotaExceeded(claim_of(quota, zone), used), parse_zone(zone)) == expected
+    exceeded = QuotaExceeded(claim_of(quota, zone), used)
+    assert str(told(exceeded, parse_zone(zone))) == expected
 
 
 def test_programs() -> None:

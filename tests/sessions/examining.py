@@ -14,6 +14,7 @@ from typing import Any
 from gateway import composition
 from gateway.body.spool import Spool, SpoolArea, Whole, chunks
 from gateway.cli import main
+from gateway.phrases import phrase
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, type_denied, upstream_unreachable
 from gateway.upload.examination import Examiner
@@ -83,7 +84,7 @@ class Obedient(Examiner):
         if self._orders.fail.exists():
             raise Refused(upstream_unreachable(5))
         if INFECTED in content or self._orders.refuse.exists():
-            raise Refused(type_denied(file.target.name, "application/x-virus", "a virus"))
+            raise Refused(type_denied(file.target.name, "application/x-virus", phrase("a virus")))
         if "short" in file.target.name:
             spool = held.add(Spool(SpoolArea(Path(os.environ["GATEWAY_SPOOL_DIR"]), 2**30)))
             await spool.write(content[:-1])

@@ -303,3 +303,31 @@ def test_pages_outside_the_api_are_html(mattermost: StandInProcess) -> None:
 def test_impossible_options(tmp_path: Any, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|begins"):
         Options(tmp_path, **wrong)
+
+
+def test_a_patched_user(mattermost: StandInProcess) -> None:
+    alice, bob = Api(mattermost, "user"), Api(mattermost, "other_user")
+    changed = alice.call("PUT", "/users/ALICE/patch", {"locale": "pt-BR", "position": "Pilot"})
+    assert (changed.status, json.loads(changed.body)["locale"]) == (200, "pt-BR")
+    assert json.loads(alice.call("GET", "/users/me").body)["position"] == "Pilot"
+    assert bob.call("PUT", "/users/ALICE/patch", {"locale": "de"}).status == 403
+    for locale in ("klingon", "!!"):
+        refused = alice.call("PUT", "/users/ALICE/patch", {"locale": locale})
+        assert (refused.status, json.loads(refused.body)["id"]) == (
+            400,
+            "model.user.is_valid.locale.app_error",
+        )
+    assert alice.call("PUT", "/users/ALICE/patch", {"locale": "en", "position": ""}).status == 200
+
+
+def test_roles(mattermost: StandInProcess) -> None:
+    admin, bob = Api(mattermost, "admin"), Api(mattermost, "other_user")
+    assert bob.call("PUT", "/users/BOB/roles", {"roles": "system_admin system_user"}).status == 403
+    for roles in ("system_admin", "emperor"):
+        refused = admin.call("PUT", "/users/BOB/roles", {"roles": roles})
+        assert (refused.status, json.loads(refused.body)["id"]) == (400, BODY_PARAM)
+    for roles in ("system_guest", "system_user"):
+        assert admin.call("PUT", "/users/BOB/roles", {"roles": roles}).status == 200
+        assert json.loads(bob.call("GET", "/users/me").body)["roles"] == roles
+    nobody = admin.call("PUT", f"/users/{NO_ID}/roles", {"roles": "system_user"})
+    assert (nobody.status, json.loads(nobody.body)["id"]) == (400, "app.user.missing_account.const")

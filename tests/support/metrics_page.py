@@ -1,36 +1,20 @@
 """``docs/metrics.md``, made from the metric families: ``./scripts/metrics`` writes it."""
 
-import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import get_args
 
-from gateway import refusals
 from gateway.endpoints import ENDPOINTS, UNLISTED
 from gateway.ledger.quotas import SCOPES, Unit
 from gateway.metrics import families
 from gateway.metrics.families import BYTES, SECONDS, STAGES, Family
 from gateway.metrics.metrics import METHODS
 from gateway.policy.groups import Group
-from gateway.refusals import Refusal
 from gateway.units import format_size
 from gateway.values import Outcome
+from tests.support.refusals import every_refusal
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "metrics.md"
-_EXAMPLES = {"str": "x", "int": 1, "int | None": 1, "tuple": ()}
-
-
-def _reasons() -> Iterator[str]:
-    for function in vars(refusals).values():
-        if inspect.isfunction(function) and function.__annotations__.get("return") is Refusal:
-            wanted = [
-                _EXAMPLES[inspect.formatannotation(parameter.annotation)]
-                for parameter in inspect.signature(function).parameters.values()
-                if parameter.default is parameter.empty
-            ]
-            yield function(*wanted).reason
-
-
 LOOKUPS = ("hit", "hit_rejected", "joined", "miss", "error")
 SCANS = (
     "clean",
@@ -52,7 +36,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "outcome": tuple(Outcome),
     "reason": (
         *("none", "client_gone", "mattermost_refused", "mattermost_failed", "shutdown"),
-        *sorted(set(_reasons())),
+        *sorted({refusal.reason for refusal in every_refusal()}),
     ),
     "group": tuple(Group),
     "stage": STAGES,

@@ -1,6 +1,7 @@
 """Logging in and out, accounts, personal access tokens."""
 
 import dataclasses
+import re
 import secrets
 from email.utils import formatdate
 
@@ -20,6 +21,10 @@ from gateway.standin.model import AccessToken, Session, User, new_id, now_ms
 from gateway.standin.routing import Route
 from gateway.standin.shapes import access_token_json, user_json
 
+_LONGEST_LOCALE = 5
+_TAG = re.compile("[A-Za-z]{2,3}(?:-[A-Za-z]{2})?")
+_PATCHED = ("nickname", "first_name", "last_name", "position", "locale")
+_ROLES = frozenset({"system_admin", "system_user", "system_guest"})
 _SESSION_SECONDS = 30 * 24 * 60 * 60
 
 
@@ -90,6 +95,8 @@ async def create_user(context: Context) -> Response:
         raise AppError("app.user.save.username_exists.app_error", 400)
     if context.state.user_with_email(email):
         raise AppError("app.user.save.email_exists.app_error", 400)
+    locale = text_of(given, "locale") or "en"
+    _check_locale(locale)
     now = now_ms()
     user = User(
         id=new_id(),
@@ -103,10 +110,48 @@ async def create_user(context: Context) -> Response:
         first_name=text_of(given, "first_name"),
         last_name=text_of(given, "last_name"),
         position=text_of(given, "position"),
-        locale=text_of(given, "locale") or "en",
+        locale=locale,
     )
     context.state.users.put(user, user.id)
     return json_response(user_json(user, is_self=True), 201)
+
+
+def _check_locale(locale: str) -> None:
+    """A tag of five characters at most (``IsValidLocale``). Raises AppError."""
+    if len(locale) > _LONGEST_LOCALE or not _TAG.fullmatch(locale):
+        raise AppError("model.user.is_valid.locale.app_error", 400)
+
+
+async def patch_user(context: Context) -> Response:
+    user_id = context.require_id("user_id")
+    given = await context.request.json_object()
+    if given is None:
+        raise invalid_body_param("user")
+    if user_id != context.session.user_id and not context.is_admin:
+        raise not_permitted()
+    user = context.state.users.get(user_id)
+    if user is None:
+        raise invalid_body_param("user_id")
+    changes = {name: text_of(given, name) for name in _PATCHED if name in given}
+    if "locale" in changes:
+        _check_locale(changes["locale"])
+    user = dataclasses.replace(user, update_at=now_ms(), **changes)  # type: ignore[arg-type]
+    context.state.users.put(user, user_id)
+    return json_response(user_json(user, is_self=user_id == context.session.user_id))
+
+
+async def update_roles(context: Context) -> Response:
+    """Of the system; ``IsValidUserRoles`` wants more than system_admin alone."""
+    user_id = context.require_id("user_id")
+    roles = text_of(await context.request.json_object() or {}, "roles")
+    if roles.split() == ["system_admin"] or not set(roles.split()) <= _ROLES:
+        raise invalid_body_param("roles")
+    context.require_admin()
+    user = context.state.users.get(user_id)
+    if user is None:
+        raise AppError("app.user.missing_account.const", 400)
+    context.state.users.put(dataclasses.replace(user, update_at=now_ms(), roles=roles), user_id)
+    return ok()
 
 
 async def get_user(context: Context) -> Response:
@@ -201,6 +246,8 @@ ROUTES = (
     Route("GET", "/users", list_users),
     Route("GET", "/users/{user_id}", get_user),
     Route("DELETE", "/users/{user_id}", delete_user),
+    Route("PUT", "/users/{user_id}/patch", patch_user),
+    Route("PUT", "/users/{user_id}/roles", update_roles),
     Route("GET", "/users/username/{username}", get_user_by_username),
     Route("GET", "/users/email/{email}", get_user_by_email),
     Route("POST", "/users/tokens/revoke", revoke_access_token),

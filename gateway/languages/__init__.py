@@ -1,0 +1,1 @@
+"""The languages that people are answered in, and which of them that is."""
