@@ -23,12 +23,15 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for paper, page in PAPERS.items():
         text = (ROOT / paper).read_text()
         files.append(File.generated(config, page, content=text))
-    for page in list(files.documentation_pages()):
-        for match in LINK.finditer(page.content_string):
-            path = _in_repository(page.src_uri, match["target"])
-            known = path is None or path in PAPERS or path.startswith("docs/")
-            if not known and files.get_file_from_path(path) is None and (ROOT / path).is_file():
-                files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
+    linked = {
+        path
+        for page in list(files.documentation_pages())
+        for match in LINK.finditer(page.content_string)
+        if (path := _in_repository(page.src_uri, match["target"])) and (ROOT / path).is_file()
+    }
+    for path in sorted(linked - set(PAPERS)):
+        if not path.startswith("docs/"):
+            files.append(File.generated(config, path, abs_src_path=str(ROOT / path)))
     return files
 
 
