@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from copy import deepcopy
@@ -432,6 +433,22 @@ def test_notes_tell_the_next_step() -> None:
             (notes,) = (text for name, text in texts.items() if name.endswith("NOTES.txt"))
             assert "helm -n default test uploads" in notes
             assert ("sidecar.yaml" in notes) == ("pattern: sidecar" in example.read_text())
+
+
+def test_it_installs_as_the_readme_says() -> None:
+    """But for the cluster."""
+    readme = (CHART.parent.parent / "README.md").read_text()
+    (block,) = re.findall(r"```sh\n(helm install .*?)```", readme, re.S)
+    _, _, name, chart, *options = shlex.split(block.replace("\\\n", ""))
+    assert CHART.samefile(CHART.parent.parent / chart)
+    values: Values = {}
+    assert options[::2] == ["--set"] * (len(options) // 2)
+    for option in options[1::2]:
+        path, _, value = option.partition("=")
+        outer, inner = path.split(".")
+        values.setdefault(outer, {})[inner] = value
+    check(render(values))
+    assert name == "uploads"
 
 
 def test_its_package_has_all_that_it_renders(tmp_path: Path) -> None:

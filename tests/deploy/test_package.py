@@ -115,6 +115,27 @@ def test_a_redis_needs_an_extra(installed: Path, tmp_path: Path, command: str) -
     assert 'install the gateway with its extra "redis"' in told.stderr
 
 
+@pytest.mark.timeout(SECONDS)
+def test_it_installs_as_the_readme_says(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```sh\n(python3 -m venv .*?)```", (ROOT / "README.md").read_text(), re.S
+    )
+    script = block.replace("/opt/", f"{tmp_path}/").replace("python3 ", f"{sys.executable} ")
+    script += "cd / && mattermost-upload-gateway --help"
+    told = subprocess.run(
+        ["bash", "-euc", script],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    if told.returncode and "NewConnectionError" in told.stderr:
+        pytest.skip("there is no package registry")
+    assert told.returncode == 0, told.stderr
+    assert "check-config" in told.stdout
+
+
 def test_versions_agree() -> None:
     chart = yaml.safe_load((ROOT / "helm/mattermost-upload-gateway/Chart.yaml").read_text())
     assert {chart["version"], chart["appVersion"]} == {__version__}
