@@ -34,7 +34,7 @@ from gateway.refusals import Refusal
 from gateway.settings import PREFIX, AllSettings, described, described_rules
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
-from tests.support.wire import Client, Wire, field, file_part, form_body
+from tests.support.wire import Client, Wire, field, file_part, form_body, free_ports
 from tests.test_layers import LEVELS
 
 ROOT = Path(__file__).parent.parent
@@ -189,14 +189,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 # Commands
-
-
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
 
 
 def test_each_command_is_run_or_says_why_not() -> None:

@@ -14,6 +14,7 @@ import yaml
 from gateway import __version__
 
 ROOT = Path(__file__).parent.parent.parent
+SCRIPTS = Path(sysconfig.get_path("scripts"))
 SECONDS = 240
 
 
@@ -30,7 +31,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the wheel, what the lock says that it needs, and no
     extra."""
     folder = tmp_path_factory.mktemp("clean")
-    uv = Path(sysconfig.get_path("scripts"), "uv")
+    uv = SCRIPTS / "uv"
     run_with_packages(uv, "venv", "--quiet", "--python", sys.executable, folder / "venv")
     (wheel,) = built.glob("*.whl")
     versions = folder / "versions.txt"
@@ -142,14 +143,36 @@ def test_versions_agree() -> None:
 
 
 def test_workflows_are_safe() -> None:
-    program = Path(sysconfig.get_path("scripts"), "zizmor")
     told = subprocess.run(
-        [program, "--offline", "--persona=auditor", "--no-progress", ROOT / ".github"],
+        [SCRIPTS / "zizmor", "--offline", "--persona=auditor", "--no-progress", ROOT / ".github"],
         capture_output=True,
         text=True,
         check=False,
     )
     assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_workflows_are_well_formed() -> None:
+    told = subprocess.run(
+        [SCRIPTS / "actionlint", f"-shellcheck={SCRIPTS / 'shellcheck'}", "-pyflakes="],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_scripts_are_sound() -> None:
+    scripts = [
+        file
+        for file in (*(ROOT / "scripts").iterdir(), ROOT / ".ci" / "run")
+        if file.is_file() and b"bash" in file.read_bytes().partition(b"\n")[0]
+    ]
+    told = subprocess.run(
+        [SCRIPTS / "shellcheck", *scripts], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout
 
 
 def test_workflows_run_what_is_there() -> None:
