@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.endpoints import ATTACHMENTS, COUNTED, RULED, RULES, Rule
+from gateway.ledger.engines import missing_for
 from gateway.ledger.language import parse_quotas, parse_zone
 from gateway.ledger.quotas import Quota
 from gateway.machines.issuers import parse_issuers
@@ -27,6 +28,7 @@ from gateway.settings import (
     SettingsError,
     default,
     load,
+    shown_value,
     types_setting,
 )
 
@@ -137,6 +139,18 @@ def quota_problems(settings: Settings) -> list[str]:
     return []
 
 
+def ledger_problems(settings: Settings) -> list[str]:
+    """What is missing for the ledger that is asked for."""
+    missing = missing_for(settings.ledger_url)
+    if not missing:
+        return []
+    return [
+        f"{PREFIX}LEDGER_URL={shown_value('ledger_url', settings.ledger_url)}: this needs the "
+        f"{'library' if len(missing) == 1 else 'libraries'} {' and '.join(missing)}; install the "
+        'gateway with its extra "redis", as in pip install "mattermost-upload-gateway[redis]"'
+    ]
+
+
 def method_problems(settings: Settings) -> list[str]:
     """What is wrong with the methods that ``settings`` turn on."""
     problems = []
@@ -221,6 +235,7 @@ def checked_settings(
         )
     problems += method_problems(settings)
     problems += quota_problems(settings)
+    problems += ledger_problems(settings)
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")

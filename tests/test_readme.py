@@ -1,13 +1,14 @@
 """README and docs say what the code does, and their commands work.
 
 A comment before a fenced block says what is done with it: ``run`` and ``run: TEXT`` (its output
-has TEXT in it), ``serve`` (runs until the end), ``not run: WHY``.
+has TEXT in it), ``serve`` (runs until the end), ``run by FILE`` (of tests), ``not run: WHY``.
 """
 
 import io
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,15 +32,17 @@ from gateway.settings import PREFIX, AllSettings, described, described_rules
 from gateway.standin.process import StandInProcess
 from tests.support.gateway import GatewayProcess
 from tests.support.refusals import every_refusal
-from tests.support.wire import Client, Wire, field, file_part, form_body
+from tests.support.wire import Client, Wire, field, file_part, form_body, free_ports
 from tests.test_layers import LEVELS
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+PAPERS = [ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
 TEXTS = [*PAGES, *sorted(file for file in (ROOT / "deploy").rglob("*") if file.is_file())]
 SCRIPTS = sysconfig.get_path("scripts")
 SECONDS = 60
+INSTALL_SECONDS = 300
 
 BLOCK = re.compile(
     r"^(?:<!-- (?P<marker>[^\n]+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S
@@ -170,19 +173,53 @@ def test_links_lead_somewhere(page: Path) -> None:
 # Commands
 
 
-def free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports
-
-
 def test_each_command_is_run_or_says_why_not() -> None:
-    for page in PAGES:
+    for page in (*PAGES, *PAPERS):
+        # None is a block in a way that this does not see.
+        assert len(blocks(page)) * 2 == len(re.findall("^ *```", page.read_text(), re.M)), page
         for block in blocks(page):
-            if block.language == "sh":
-                assert re.match(r"run$|run: .|serve$|not run: .", block.marker), block.text
+            if block.language == "sh" or re.search(r"^ *\$ ", block.text, re.M):
+                known = re.match(
+                    r"run$|run: .|serve$|from the demo$|not run: .|run by (\S+)$", block.marker
+                )
+                assert known, block.text
+                assert known[1] is None or (ROOT / known[1]).exists(), block.marker
+
+
+def test_each_script_is_told_of() -> None:
+    scripts = {f"scripts/{file.name}" for file in (ROOT / "scripts").glob("[!_.]*")}
+    table = README.read_text().partition("## Development")[2]
+    # Makes the environment for the others; what the site is made of.
+    unsung = {"scripts/environment", "scripts/site_pages.py"}
+    assert set(re.findall(r"^\| `\./(scripts/[\w-]+)", table, re.M)) == scripts - unsung
+
+
+@pytest.mark.timeout(INSTALL_SECONDS)
+def test_it_is_seen_in_two_commands(tmp_path: Path) -> None:
+    """What is in the repository, and nothing else, is enough for the demo."""
+    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    told = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=False)
+    if told.returncode:
+        pytest.skip("this is no clone")
+    clone, demo = next(b for b in blocks(README) if "git clone" in b.text).text.splitlines()
+    folder = tmp_path / clone.split()[-1]
+    for name in filter(None, told.stdout.split("\0")):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    environment = {**os.environ, "PYTHON": sys.executable, "TMPDIR": str(tmp_path)}
+    told = subprocess.run(
+        ["bash", "-c", demo],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if told.returncode and "NewConnectionError" in told.stderr:
+        pytest.skip("there is no package registry")
+    assert told.returncode == 0, told.stderr
+    assert "Everything was as told" in told.stdout
 
 
 SERVE = """\
@@ -206,12 +243,13 @@ class Session:
 def session(stand_in: StandInProcess, tmp_path_factory: pytest.TempPathFactory) -> Session:
     folder = tmp_path_factory.mktemp("session")
     pages = [page for page in PAGES if page.name != "authentication.md"]  # tests/machines
-    mine = [b for page in pages for b in blocks(page) if b.marker.startswith(("run", "serve"))]
+    mine = [b for page in pages for b in blocks(page) if re.match("run$|run:|serve$", b.marker)]
     script = "set -euo pipefail\n" + f"echo '{NEXT}'\n".join(
         SERVE.format(command=block.text.strip()) if block.marker == "serve" else block.text
         for block in mine
     )
     listen, admin_listen = free_ports(2)
+    script = script.replace("https://chat.example.com", "http://127.0.0.1:8066")
     for fixed, here in (("8065", stand_in.port), ("8066", listen), ("8067", admin_listen)):
         script = script.replace(f"127.0.0.1:{fixed}", f"127.0.0.1:{here}")
     outer = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}

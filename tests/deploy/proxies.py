@@ -6,16 +6,16 @@ What is changed in it for a test is named here: the ports, TLS, and where what t
 import os
 import re
 import signal
-import socket
 import subprocess
 import sysconfig
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.wire import Wire
+from tests.support.wire import Wire, free_ports
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -46,6 +46,11 @@ class Proxy:
     """``{config}`` and ``{folder}`` are the configuration and a folder of its own."""
     wrap: Callable[[str], str] = str
     """The example within what it is a part of."""
+    beside: str | None = None
+    """A file ``static.yml`` that the program is started with, as the example says; ``{admin}`` is a
+    second port."""
+    loaded: str | None = None
+    """What answers 200 on that once the example is in force; else it is when the port is open."""
 
     def text(self, ports: Ports, *, only_uploads: bool) -> str:
         text = (DEPLOY / self.example).read_text()
@@ -76,6 +81,21 @@ def _in_nginx(text: str) -> str:
     )
 
 
+TRAEFIK = """
+global: {{ checkNewVersion: false, sendAnonymousUsage: false }}
+entryPoints:
+  websecure:
+    address: "127.0.0.1:{port}"
+    transport: {{ respondingTimeouts: {{ readTimeout: 0s, idleTimeout: 600s }} }}
+  traefik:
+    address: "127.0.0.1:{admin}"
+api: {{ insecure: true }}
+providers: {{ file: {{ filename: "{config}" }} }}
+"""
+"""The entry point as the example says, and one that tells when the example is in force."""
+OTHERS = "priority: 1\n      entryPoints: [websecure]\n      service: {}"
+
+
 PROXIES: Mapping[str, Proxy] = {
     "nginx": Proxy(
         "nginx.conf",
@@ -102,6 +122,17 @@ PROXIES: Mapping[str, Proxy] = {
         ("route: { cluster: gateway", "route: { cluster: mattermost"),
         (str(SCRIPTS / "envoy"), "--config-path", "{config}", "--use-dynamic-base-id"),
     ),
+    "traefik": Proxy(
+        "traefik.yml",
+        (
+            (r"Host\(`chat\.example\.com`\)", "PathPrefix(`/`)"),
+            (r"\n      tls: \{\}", ""),
+        ),
+        (OTHERS.format("gateway"), OTHERS.format("mattermost")),
+        (str(SCRIPTS / "traefik"), "--configFile={folder}/static.yml"),
+        beside=TRAEFIK,
+        loaded="/api/http/routers/uploads@file",
+    ),
     "haproxy": Proxy(
         "haproxy.cfg",
         ((r"bind :443 ssl [^\n]*\n", "bind 127.0.0.1:{port}\n"),),
@@ -126,8 +157,8 @@ def running(
     nginx can have a second gateway.
     """
     proxy = PROXIES[name]
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        ports = Ports(probe.getsockname()[1], gateway, mattermost)
+    own, admin = free_ports(2)
+    ports = Ports(own, gateway, mattermost)
     folder.mkdir()
     config = folder / proxy.example
     text = proxy.text(ports, only_uploads=only_uploads)
@@ -136,13 +167,19 @@ def running(
         assert first in text
         text = text.replace(first, SEVERAL.format(gateway, second_gateway))
     config.write_text(text)
+    if proxy.beside is not None:
+        static = proxy.beside.format(port=ports.proxy, admin=admin, config=config)
+        (folder / "static.yml").write_text(static)
     command = [part.format(config=config, folder=folder) for part in proxy.command]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, "HOME": str(folder)}
         )
     try:
-        _await(process, ports.proxy, folder / "log")
+        _await(process, lambda: _is_open(ports.proxy), folder / "log")
+        if proxy.loaded is not None:
+            url = f"http://127.0.0.1:{admin}{proxy.loaded}"
+            _await(process, lambda: _answers(url), folder / "log")
         yield "127.0.0.1", ports.proxy
     finally:
         process.send_signal(signal.SIGTERM)
@@ -153,14 +190,25 @@ def running(
             process.wait()
 
 
-def _await(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+def _await(process: "subprocess.Popen[bytes]", ready: Callable[[], bool], log: Path) -> None:
     deadline = time.monotonic() + SECONDS
-    while True:
+    while not ready():
         assert process.poll() is None, log.read_text()
         assert time.monotonic() < deadline, log.read_text()
-        try:
-            Wire(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
+        time.sleep(0.02)
+
+
+def _is_open(port: int) -> bool:
+    try:
+        Wire(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS):
+            return True
+    except OSError:
+        return False

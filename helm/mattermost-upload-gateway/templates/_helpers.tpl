@@ -63,6 +63,13 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- mulf $number $scale | ceil | int -}}
 {{- end -}}
 
+{{/* Of a size such as 512KiB, 25MiB or 2GiB. */}}
+{{- define "gateway.bytes" -}}
+{{- $text := toString . -}}
+{{- $scale := get (dict "B" 1 "KiB" 1024 "MiB" 1048576 "GiB" 1073741824) (default "B" (regexFind "[KMG]iB$" $text)) -}}
+{{- mulf (regexFind "^[0-9.]+" $text | float64) $scale | int64 -}}
+{{- end -}}
+
 {{- define "gateway.gracePeriod" -}}
 {{- $needed := add (include "gateway.seconds" .Values.settings.shutdownTimeout | int) (int .Values.preStopSleepSeconds) -}}
 {{- if .Values.terminationGracePeriodSeconds -}}
@@ -73,6 +80,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- else -}}
 {{- add $needed 25 -}}
 {{- end -}}
+{{- end -}}
+
+{{/* The settings as given, and those that follow from other values; in YAML. */}}
+{{- define "gateway.settings" -}}
+{{- $settings := deepCopy .Values.settings -}}
+{{- if .Values.valkey.enabled -}}
+{{- $_ := unset $settings "ledgerUrl" -}}
+{{- end -}}
+{{- if .Values.clamav.enabled -}}
+{{- $_ := set $settings "scannerUrl" (printf "tcp://%s-clamav:3310" (include "gateway.fullname" .)) -}}
+{{- end -}}
+{{- if include "gateway.hasPolicy" . -}}
+{{- $_ := set $settings "policyFile" "/etc/mattermost-upload-gateway/policy/policy.toml" -}}
+{{- end -}}
+{{- toYaml $settings -}}
 {{- end -}}
 
 {{- define "gateway.hasPolicy" -}}
@@ -87,10 +109,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if and (include "gateway.hasPolicy" .) .Values.settings.policyFile -}}
 {{- fail "policy and existingPolicyConfigMap set the policy file; leave settings.policyFile out" -}}
 {{- end -}}
+{{- if .Values.valkey.enabled -}}
+{{- if not .Values.valkey.existingSecret -}}
+{{- fail "valkey.existingSecret is required: a Secret with a password of letters and digits under the key password" -}}
+{{- end -}}
+{{- if not (hasPrefix "sqlite" (default "sqlite" .Values.settings.ledgerUrl)) -}}
+{{- fail "valkey.enabled sets the ledger; leave settings.ledgerUrl out" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.clamav.enabled .Values.settings.scannerUrl -}}
+{{- fail "clamav.enabled sets the scanner; leave settings.scannerUrl out" -}}
+{{- end -}}
 {{- $several := or .Values.autoscaling.enabled (gt (int .Values.replicaCount) 1) -}}
 {{- if and (eq .Values.pattern "proxy") $several -}}
-{{- if and (hasPrefix "sqlite" (default "" .Values.settings.ledgerUrl)) (not .Values.ledgerPerPod) -}}
-{{- fail "several replicas would each count quotas for themselves in an SQLite ledger of their own; set settings.ledgerUrl to a Redis, or say ledgerPerPod=true if that is meant" -}}
+{{- if and (hasPrefix "sqlite" (default "" .Values.settings.ledgerUrl)) (not (or .Values.valkey.enabled .Values.ledgerPerPod)) -}}
+{{- fail "several replicas would each count quotas for themselves in an SQLite ledger of their own; say valkey.enabled=true, or set settings.ledgerUrl to a Redis, or say ledgerPerPod=true if that is meant" -}}
 {{- end -}}
 {{- if .Values.persistence.enabled -}}
 {{- fail "several replicas cannot share the volume of one; say persistence.enabled=false" -}}
@@ -113,9 +146,16 @@ envFrom:
   - secretRef:
       name: {{ . }}
   {{- end }}
-{{- with .Values.extraEnv }}
+{{- if or .Values.valkey.enabled .Values.extraEnv }}
 env:
+  {{- if .Values.valkey.enabled }}
+  {{- include "gateway.valkeyPassword" . | nindent 2 }}
+  - name: GATEWAY_LEDGER_URL
+    value: redis://:$(VALKEY_PASSWORD)@{{ include "gateway.fullname" . }}-valkey:6379/0
+  {{- end }}
+  {{- with .Values.extraEnv }}
   {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end }}
 ports:
   - name: uploads

