@@ -34,10 +34,10 @@ from gateway.ledger.engines import ledger_from
 from gateway.ledger.language import parse_zone
 from gateway.ledger.quotas import LedgerUnavailable, account_of
 from gateway.logs import Log
-from gateway.methods import callers_from
+from gateway.methods import callers_from, keep_files
 from gateway.metrics.cells import Cells
 from gateway.metrics.exposition import Read, exposition, total
-from gateway.metrics.families import AUDIT_FAILING
+from gateway.metrics.families import AUDIT_FAILING, CREDENTIAL_FILES, CREDENTIALS_STALE
 from gateway.metrics.metrics import AuditMetrics, Metrics
 from gateway.policy.circumstances import Circumstances
 from gateway.policy_in_force import PolicyInForce
@@ -66,6 +66,9 @@ _LEDGER_PAUSE = 1.0
 """Seconds between tries to open a ledger without which the gateway has started."""
 _RETRY_AUDIT_AFTER = 5
 _POLICY_KEPT = "policy.toml"
+_LOOK_EVERY = 1.0
+"""Seconds between looks at files of credentials, if no request makes one."""
+_STALE = "the version before is in force, since the present one is wrong: the log says how"
 NO_SCANS = "no rule says scan = true"
 _EXCESS = {
     True: "clamd says OK to files that exceed its limits: set AlertExceedsMax to yes in its "
@@ -84,6 +87,7 @@ class Parts:
         Raises SettingsError.
         """
         self.settings = settings
+        self.shared = shared
         self.log = log
         self.policy = PolicyInForce(settings, log, shared and shared / _POLICY_KEPT)
         self.scanner = _scanner(settings)
@@ -105,6 +109,9 @@ class Parts:
         self._opening: asyncio.Task[None] | None = None
         self._scanner_problem = ""
         self.audit_fails: Callable[[], bool] = lambda: False
+        self.stale_credentials: Callable[[str], bool] = lambda file: False
+        self.look_at_credentials: Sequence[Callable[[], None]] = ()
+        """Where clients are served: looks whether files of API keys and issuers have changed."""
         checks = {
             "mattermost": self.mattermost.ping,
             "ledger": self.ledger.check,
@@ -112,6 +119,12 @@ class Parts:
             "audit": self._check_audit,
         }
         self.readiness = Readiness(checks, log, details=self._details)
+
+    def keep_files(self) -> None:
+        """Keep what files say for workers that start while they are bad. Raises FileProblem."""
+        self.policy.keep()
+        if self.shared is not None:
+            keep_files(self.settings, self.shared)
 
     async def start(self) -> None:
         """Raises LedgerUnavailable, unless files pass without the ledger: it is opened later."""
@@ -161,6 +174,13 @@ class Parts:
         if passes_excess is not False:
             self.log.warning("scanner_passes_what_it_does_not_scan", detail=_EXCESS[passes_excess])
 
+    async def watch_credentials(self) -> None:
+        """See to it that a change shows before somebody comes with a credential, for ever."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            for look in self.look_at_credentials:
+                look()
+
     async def _check_scanner(self) -> None:
         """Raises ScanFailed if files are to be scanned, and may not pass unscanned."""
         self._scanner_problem = ""
@@ -177,6 +197,7 @@ class Parts:
         problem = {"scanner": self._scanner_problem} if self._scanner_problem else {}
         if self.audit_fails() and self.settings.audit_on_error == "pass":
             problem["audit"] = "not available, so that files pass without a record"
+        problem |= {file: _STALE for file in CREDENTIAL_FILES if self.stale_credentials(file)}
         return {**self.policy.details(), **problem}
 
     async def _check_audit(self) -> None:
@@ -244,7 +265,9 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
             count=metrics.session,
         )
 
-    callers, forms = callers_from(settings, mattermost, parts.log, sessions_of)
+    callers, forms, parts.look_at_credentials = callers_from(
+        settings, mattermost, parts.log, sessions_of, metrics.credentials, parts.shared
+    )
     detector = Detector()
     places = Places(
         mattermost.channel,
@@ -403,6 +426,7 @@ def _spools(settings: Settings) -> SpoolArea:
 
 def admin(parts: Parts, read_metrics: Read) -> Starlette:
     """The admin port's application."""
-    # Where there are workers, it is they who write the audit log.
+    # Where there are workers, it is they who write the audit log and read credentials.
     parts.audit_fails = lambda: total(read_metrics, AUDIT_FAILING) > 0
+    parts.stale_credentials = lambda file: total(read_metrics, CREDENTIALS_STALE, file) > 0
     return admin_app(parts.readiness, partial(exposition, read_metrics))

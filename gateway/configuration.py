@@ -151,8 +151,8 @@ def ledger_problems(settings: Settings) -> list[str]:
     ]
 
 
-def method_problems(settings: Settings) -> list[str]:
-    """What is wrong with the methods that ``settings`` turn on."""
+def method_problems(settings: Settings, *, with_files: bool) -> list[str]:
+    """What is wrong with the methods that ``settings`` turn on, and ``with_files`` with theirs."""
     problems = []
     for method, name, parse in _METHODS:
         path: Path | None = getattr(settings, name)
@@ -161,7 +161,7 @@ def method_problems(settings: Settings) -> list[str]:
             problems.append(f"{variable} is required, since {PREFIX}AUTH has {method}")
         elif path is not None and method not in settings.auth:
             problems.append(f"{variable}={path}: {PREFIX}AUTH does not have {method}")
-        elif path is not None:
+        elif path is not None and with_files:
             try:
                 parse(read_file(path))
             except FileProblem as error:
@@ -200,10 +200,10 @@ def _unwritable(path: Path) -> str:
 
 
 def checked_settings(
-    environ: Mapping[str, str] = os.environ, *, with_file: bool = True
+    environ: Mapping[str, str] = os.environ, *, with_files: bool = True
 ) -> Settings:
     """The settings in ``environ``. Raises SettingsError with all that is wrong with them, and
-    ``with_file`` with the policy file."""
+    ``with_files`` with the policy file, and those of API keys and issuers."""
     problems: list[str] = []
     try:
         settings = load(environ)
@@ -223,7 +223,7 @@ def checked_settings(
             upstream_ca_file=None,
             **given,
         )
-    for read_rules in (rules_from, file_rules_from) if with_file else (rules_from,):
+    for read_rules in (rules_from, file_rules_from) if with_files else (rules_from,):
         try:
             read_rules(settings)
         except SettingsError as error:
@@ -233,7 +233,7 @@ def checked_settings(
             f"{PREFIX}UPLOAD_SESSION_TTL={settings.upload_session_ttl:g}s: this is shorter than "
             f"{PREFIX}LEDGER_LEASE, so that a session could expire while it is in use"
         )
-    problems += method_problems(settings)
+    problems += method_problems(settings, with_files=with_files)
     problems += quota_problems(settings)
     problems += ledger_problems(settings)
     spool_dir = settings.spool_dir

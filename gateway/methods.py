@@ -1,8 +1,9 @@
 """The methods by which callers are known, built from the settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gateway.identity.attempts import Attempts
 from gateway.identity.sessions import Ask, RawHeaders, Sessions
@@ -11,10 +12,11 @@ from gateway.machines.accounts import Accounts
 from gateway.machines.admission import Admission
 from gateway.machines.channels import ChannelIds
 from gateway.machines.forms import NO_ISSUERS, Forms
-from gateway.machines.issuers import parse_issuers
+from gateway.machines.issuers import Issuers, parse_issuers
 from gateway.machines.key_file import parse_keys
+from gateway.machines.keys import KeyRing
 from gateway.machines.tokens import Tokens, opening
-from gateway.machines.watched import FileProblem, Watched
+from gateway.machines.watched import FileProblem, Watched, keep, read_file
 from gateway.refusals import Refusal, session_expired
 from gateway.settings import Settings
 from gateway.upload.identify import Callers
@@ -25,18 +27,37 @@ from gateway.values import Credential, Identity
 T = TypeVar("T")
 
 
-def callers_from(
-    settings: Settings, mattermost: Mattermost, log: Log, sessions_of: Callable[[Ask], Sessions]
-) -> tuple[Callers, Forms]:
-    """Who knows callers, and who tells machines from others. Raises FileProblem.
+class Methods(NamedTuple):
+    """Who knows callers, who tells machines from others, and what looks whether their files have
+    changed."""
 
-    ``sessions_of`` remembers what Mattermost says to a question."""
+    callers: Callers
+    forms: Forms
+    look: Sequence[Callable[[], None]]
+
+
+def callers_from(
+    settings: Settings,
+    mattermost: Mattermost,
+    log: Log,
+    sessions_of: Callable[[Ask], Sessions],
+    count: Callable[[str, bool], None],
+    shared: Path | None = None,
+) -> Methods:
+    """The methods that the settings name. Raises FileProblem.
+
+    ``sessions_of`` remembers what Mattermost says to a question; ``count`` hears of each new
+    version of one of CREDENTIAL_FILES whether it was loaded; in ``shared`` are their last good
+    versions, for workers that start later."""
     attempts = Attempts(settings.failed_attempts)
-    tokens = keys = None
+    watched = partial(_watched, log=log, count=count, shared=shared)
+    keys: Watched[KeyRing] | None = None
+    issuers: Watched[Issuers] | None = None
     if "api-key" in settings.auth and settings.api_keys_file is not None:
-        keys = _watched(settings.api_keys_file, parse_keys, log)
+        keys = watched("api_keys", settings.api_keys_file, parse_keys)
     if "oidc" in settings.auth and settings.oidc_file is not None:
-        tokens = Tokens(_watched(settings.oidc_file, parse_issuers, log), opening(Documents))
+        issuers = watched("oidc", settings.oidc_file, parse_issuers)
+    tokens = None if issuers is None else Tokens(issuers, opening(Documents))
     secret = settings.account_token
     admission = Admission(
         keys=keys,
@@ -52,7 +73,19 @@ def callers_from(
     )
     ask = mattermost.me if "mattermost" in settings.auth else _nobody
     callers = Callers(sessions_of(attempts.guard(ask)), admission)
-    return callers, Forms(NO_ISSUERS if tokens is None else tokens.issuers)
+    forms = Forms(NO_ISSUERS if tokens is None else tokens.issuers)
+    return Methods(callers, forms, [file.look for file in (keys, issuers) if file is not None])
+
+
+def keep_files(settings: Settings, shared: Path) -> None:
+    """Keep what the files say for workers that start while they are bad. Raises FileProblem."""
+    for file, path in (("api_keys", settings.api_keys_file), ("oidc", settings.oidc_file)):
+        if path is not None:
+            keep(read_file(path), _kept(file, shared))
+
+
+def _kept(file: str, shared: Path) -> Path:
+    return shared / f"{file}.toml"
 
 
 async def _nobody(credential: Credential, headers: RawHeaders) -> Identity | Refusal:
@@ -60,11 +93,22 @@ async def _nobody(credential: Credential, headers: RawHeaders) -> Identity | Ref
     return session_expired()
 
 
-def _watched(path: Path, parse: Callable[[bytes], T], log: Log) -> Watched[T]:
+def _watched(
+    file: str,
+    path: Path,
+    parse: Callable[[bytes], T],
+    *,
+    log: Log,
+    count: Callable[[str, bool], None],
+    shared: Path | None,
+) -> Watched[T]:
     def taken() -> None:
         log.info("file_reloaded", file=str(path))
+        count(file, True)
 
     def rejected(problem: FileProblem) -> None:
         log.error("file_rejected", file=str(path), problems=problem.problems)
+        count(file, False)
 
-    return Watched(path, parse, taken=taken, rejected=rejected)
+    kept = None if shared is None else _kept(file, shared)
+    return Watched(path, parse, taken=taken, rejected=rejected, kept=kept)

@@ -1,6 +1,7 @@
 """Which rules are in force: read at start, and again when their file has changed or on SIGHUP."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -83,7 +84,8 @@ class PolicyInForce:
     def keep(self) -> None:
         """Keep the version in force for workers that start while the file is bad."""
         if self._kept is not None and self._file is not None:
-            new = self._kept.with_suffix(".new")
+            # Of its own, since several processes may do so at the same time.
+            new = self._kept.with_suffix(f".{os.getpid()}")
             new.write_bytes(self._file.content)
             new.replace(self._kept)
 

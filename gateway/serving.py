@@ -163,7 +163,7 @@ def _stop_signal() -> asyncio.Event:
 
 
 @asynccontextmanager
-async def _rules_kept_up_to_date(
+async def _files_kept_up_to_date(
     parts: Parts, tell: Callable[[], None] = lambda: None
 ) -> AsyncIterator[None]:
     """``tell`` passes SIGHUP on to whoever else has rules in force."""
@@ -174,11 +174,14 @@ async def _rules_kept_up_to_date(
 
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGHUP, reload)
-    watching = asyncio.create_task(parts.policy.watch())
+    watching = [
+        asyncio.create_task(watch()) for watch in (parts.policy.watch, parts.watch_credentials)
+    ]
     try:
         yield
     finally:
-        watching.cancel()
+        for task in watching:
+            task.cancel()
 
 
 async def _serve_alone(
@@ -195,7 +198,7 @@ async def _serve_alone(
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
     serving = asyncio.create_task(client_server.serve([listener]))
     telling = asyncio.create_task(parts.tell_of_scanner())
-    async with _rules_kept_up_to_date(parts):
+    async with _files_kept_up_to_date(parts):
         log.info("started", **_addresses(listener, admin_listener), workers=1)
         await _first(stop.wait(), serving, serving_admin)
         telling.cancel()
@@ -216,7 +219,7 @@ async def _work(settings: Settings, log: Log, listener: socket.socket, shared: P
     log.gather_with(asyncio.get_running_loop().call_soon)
     parts = Parts(settings, log, shared)
     await parts.start()
-    async with _rules_kept_up_to_date(parts):
+    async with _files_kept_up_to_date(parts):
         cells = Cells(shared)
         app, waiting = gateway_app(parts, cells)
         saving = asyncio.create_task(cells.keep_saving())
@@ -248,7 +251,7 @@ async def _supervise(
     shared = Path(tempfile.mkdtemp(prefix="upload-gateway-"))
     try:
         parts = Parts(settings, log, shared)
-        parts.policy.keep()
+        parts.keep_files()
         await parts.start()
         admin_server = _Admin(admin(parts, several_workers(shared)))
         serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
@@ -258,7 +261,7 @@ async def _supervise(
             for _ in range(settings.workers)
         ]
         telling = asyncio.create_task(parts.tell_of_scanner())
-        async with _rules_kept_up_to_date(parts, partial(_hang_up, running, shared)):
+        async with _files_kept_up_to_date(parts, partial(_hang_up, running, shared)):
             log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
             await _first(stop.wait(), serving_admin, *workers)
         telling.cancel()

@@ -7,4 +7,4 @@ from gateway.configuration import checked_settings
 from gateway.serving import run_worker
 
 if __name__ == "__main__":
-    run_worker(checked_settings(with_file=False), int(sys.argv[1]), Path(sys.argv[2]))
+    run_worker(checked_settings(with_files=False), int(sys.argv[1]), Path(sys.argv[2]))

@@ -49,6 +49,7 @@ def duration(bound: str) -> str:
 
 UP = series("up")
 STALE = series("upload_gateway_policy_stale")
+STALE_KEYS = series("upload_gateway_credentials_stale", 'file="api_keys"')
 FAILING = series("upload_gateway_audit_failing")
 STEADY = "0+60x40"
 """One a second."""
@@ -70,6 +71,7 @@ WELL = {
     result("audit_lines", "written"): STEADY,
     result("audit_lines", "lost"): "0x40",
     STALE: "0x40",
+    STALE_KEYS: "0x40",
     FAILING: "0x40",
 }
 """A gateway with which nothing is wrong: series, and their values each minute."""
@@ -87,6 +89,7 @@ TROUBLE = {
         {result("scans", "infected"): "3x20 4x20"},
     ],
     "UploadGatewayPolicyStale": [{STALE: "1x40"}],
+    "UploadGatewayCredentialsStale": [{STALE_KEYS: "1x40"}],
     "UploadGatewayAuditFails": [{FAILING: "1x40"}],
     "UploadGatewayAuditLost": [{result("audit_lines", "lost"): "0x20 5x20"}],
     "UploadGatewaySlow": [{stage("0.001"): "0x40", stage("1.0"): "0x40"}],

@@ -56,6 +56,7 @@ def gateway(
     stand_in: StandInProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[GatewayProcess]:
     folder = tmp_path_factory.mktemp("gateway")
+    (folder / "keys.toml").touch()
     with gateway_with(
         RULES,
         stand_in,
@@ -64,6 +65,9 @@ def gateway(
         scanner_unreachable="allow",
         quotas="user 1MiB/day",
         audit_log=str(folder / "audit.log"),
+        auth="mattermost,api-key",
+        api_keys_file=str(folder / "keys.toml"),
+        account_token="a" * 26,
     ) as running:
         yield running
 
@@ -86,8 +90,18 @@ def traffic(gateway: GatewayProcess, client: Client) -> None:
     assert client.request("GET", "/api/v4/users/me").status == 200
 
 
-def has_reloaded(gateway: GatewayProcess, result: str) -> bool:
-    return gateway.metric("upload_gateway_policy_reloads_total", result=result) > 0
+def has_reloaded(
+    gateway: GatewayProcess, result: str, name: str = "upload_gateway_policy_reloads_total"
+) -> bool:
+    return gateway.metric(name, result=result) > 0
+
+
+def change_keys(gateway: GatewayProcess) -> None:
+    """To what is no file of keys, and back."""
+    reloads = "upload_gateway_credential_reloads_total"
+    for text, result in (("?", "failed"), ("", "loaded")):
+        (gateway.folder / "keys.toml").write_text(text)
+        gateway.wait_for(partial(has_reloaded, gateway, result, reloads))
 
 
 def change_policy(gateway: GatewayProcess) -> None:
@@ -113,6 +127,7 @@ def test_each_query_finds_data(
     # Whether these are more than 0 is their question, and here they are not.
     wanted = {name: text.removesuffix(" > 0") for name, text in wanted.items()}
     change_policy(gateway)
+    change_keys(gateway)
     deadline = time.monotonic() + 2 * SECONDS
     while wanted:
         assert time.monotonic() < deadline, wanted

@@ -31,12 +31,15 @@ class Watched(Generic[T]):
         *,
         taken: Callable[[], None] = lambda: None,
         rejected: Callable[[FileProblem], None] = lambda problem: None,
+        kept: Path | None = None,
         interval: float = 1.0,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """The file is looked at when its value is asked for, every ``interval`` seconds at most.
+        """The file is looked at by ``look``, and when its value is asked for, every ``interval``
+        seconds at most. ``taken`` and ``rejected`` hear of each new version.
 
-        ``taken`` and ``rejected`` hear of each new version. Raises FileProblem for the first.
+        ``kept`` is where the last good version is kept for processes that start later. Raises
+        FileProblem if there is none, and the present one is bad.
         """
         self._path = path
         self._parse = parse
@@ -46,17 +49,29 @@ class Watched(Generic[T]):
         self._clock = clock
         self._looked = clock()
         self._stamp = stamp(path)
-        self._value = self._read()
+        self._kept = kept
+        self._value = self._at_start()
+
+    def _at_start(self) -> T:
+        try:
+            return self._read()
+        except FileProblem as problem:
+            if self._kept is None or not self._kept.exists():
+                raise
+            self._rejected(problem)
+            return self._parse(read_file(self._kept))
 
     @property
     def value(self) -> T:
-        now = self._clock()
-        if now - self._looked >= self._interval:
-            self._looked = now
-            self._look()
+        self.look()
         return self._value
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Read the file again if it has changed, and it is time to look."""
+        now = self._clock()
+        if now - self._looked < self._interval:
+            return
+        self._looked = now
         present = stamp(self._path)
         if present == self._stamp:
             return
@@ -69,7 +84,18 @@ class Watched(Generic[T]):
             self._taken()
 
     def _read(self) -> T:
-        return self._parse(read_file(self._path))
+        document = read_file(self._path)
+        value = self._parse(document)
+        if self._kept is not None:
+            keep(document, self._kept)
+        return value
+
+
+def keep(document: bytes, kept: Path) -> None:
+    """Write ``kept``, all at once: several processes may do so at the same time."""
+    new = kept.with_name(f"{kept.name}.{os.getpid()}")
+    new.write_bytes(document)
+    new.replace(kept)
 
 
 def stamp(path: Path) -> _Stamp | None:

@@ -50,13 +50,13 @@ def exposition(read: Read, *, openmetrics: bool = False) -> bytes:
     return generate_latest(registry)
 
 
-def total(read: Read, family: Family) -> float:
-    """The sum of a counter or gauge over all processes and labels."""
+def total(read: Read, family: Family, *labels: str) -> float:
+    """The sum of a counter or gauge over all processes, and over all labels if none are given."""
     return sum(
         cells[0]
         for reading in read()
-        for (name, _), cells in reading.values.items()
-        if name == family.name
+        for (name, found), cells in reading.values.items()
+        if name == family.name and (not labels or tuple(found) == labels)
     )
 
 

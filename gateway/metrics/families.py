@@ -132,6 +132,22 @@ POLICY_STALE = Family(
     "gauge",
     "Processes in which older rules are in force, since the policy file is wrong.",
 )
+CREDENTIAL_RELOADS = Family(
+    f"{PREFIX}credential_reloads",
+    "counter",
+    "New versions of the files of API keys and of issuers, by file (api_keys, oidc) and result: "
+    "loaded, failed; each process counts its own.",
+    ("file", "result"),
+)
+CREDENTIALS_STALE = Family(
+    f"{PREFIX}credentials_stale",
+    "gauge",
+    "Processes in which an older version of the file of API keys or of issuers is in force, since "
+    "the present one is wrong.",
+    ("file",),
+)
+CREDENTIAL_FILES = ("api_keys", "oidc")
+"""What ``file`` can be."""
 QUOTA_CLAIMS = Family(
     f"{PREFIX}quota_claims",
     "counter",
@@ -179,6 +195,8 @@ ALL = (
     SESSION_LOOKUPS,
     POLICY_RELOADS,
     POLICY_STALE,
+    CREDENTIAL_RELOADS,
+    CREDENTIALS_STALE,
     PLACE_LOOKUPS,
     SCANS,
     SCAN_SECONDS,

@@ -80,6 +80,7 @@ class Metrics:
         self._ends: dict[tuple[str, str, int, str, str], tuple[int, int]] = {}
         """Of REQUESTS and REQUEST_SECONDS, so that a request costs one look-up."""
         self._policy_reloads = Counter(cells, families.POLICY_RELOADS)
+        self._credential_reloads = Counter(cells, families.CREDENTIAL_RELOADS)
         self._files = Counter(cells, families.FILES)
         self._would_refuse = Counter(cells, families.WOULD_REFUSE)
         self._stored_file_bytes = Histogram(cells, families.STORED_FILE_BYTES)
@@ -99,6 +100,10 @@ class Metrics:
         self._in_flight = cells.allocate(families.IN_FLIGHT, ())
         self._websockets_open = cells.allocate(families.WEBSOCKETS_OPEN, ())
         self._policy_stale = cells.allocate(families.POLICY_STALE, ())
+        self._credentials_stale = {
+            file: cells.allocate(families.CREDENTIALS_STALE, (file,))
+            for file in families.CREDENTIAL_FILES
+        }
         self._stages = [
             cells.allocate(families.STAGE_SECONDS, (stage,)) for stage in families.STAGES
         ]
@@ -183,6 +188,11 @@ class Metrics:
         """Count a new version of the policy file."""
         self._policy_reloads.add(("loaded" if loaded else "failed",))
         self._values[self._policy_stale] += (not loaded) - was_stale
+
+    def credentials(self, file: str, loaded: bool) -> None:  # noqa: FBT001 - a callback
+        """Count a new version of one of ``CREDENTIAL_FILES``."""
+        self._credential_reloads.add((file, "loaded" if loaded else "failed"))
+        self._values[self._credentials_stale[file]] = float(not loaded)
 
     def session(self, result: str) -> None:
         self._sessions.add((result,))

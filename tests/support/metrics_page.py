@@ -42,6 +42,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "stage": STAGES,
     "scope": SCOPES,
     "unit": get_args(Unit),
+    "file": families.CREDENTIAL_FILES,
     "operation": ("reserve", "leave_due", "settle"),
 }
 """What labels can be, where the family does not matter."""
@@ -53,6 +54,7 @@ RESULTS = {
     families.SESSION_LOOKUPS: LOOKUPS,
     families.PLACE_LOOKUPS: LOOKUPS,
     families.POLICY_RELOADS: ("loaded", "failed"),
+    families.CREDENTIAL_RELOADS: ("loaded", "failed"),
     families.SCANS: SCANS,
     families.SCAN_SECONDS: SCANS,
     families.QUOTA_CLAIMS: ("granted", "exceeded"),
@@ -84,6 +86,8 @@ QUERIES = {
     families.PLACE_LOOKUPS: "sum by (result) (rate({name}[5m]))",
     families.POLICY_RELOADS: 'sum(increase({name}{{result="failed"}}[1h]))',
     families.POLICY_STALE: "sum({name}) > 0",
+    families.CREDENTIAL_RELOADS: 'sum by (file) (increase({name}{{result="failed"}}[1h]))',
+    families.CREDENTIALS_STALE: "sum by (file) ({name}) > 0",
     families.SCANS: "sum by (result) (rate({name}[5m]))",
     families.SCAN_SECONDS: "histogram_quantile(0.95, sum by (le) (rate({name}_bucket[5m])))",
     families.QUOTA_CLAIMS: 'sum by (scope, unit) (increase({name}{{result="exceeded"}}[1h]))',
