@@ -49,7 +49,7 @@ def callers_from(
     ``sessions_of`` remembers what Mattermost says to a question; ``count`` hears of each new
     version of one of CREDENTIAL_FILES whether it was loaded; in ``shared`` are their last good
     versions, for workers that start later."""
-    attempts = Attempts(settings.failed_attempts)
+    attempts = Attempts(_attempts_of_each_worker(settings))
     watched = partial(_watched, log=log, count=count, shared=shared)
     keys: Watched[KeyRing] | None = None
     issuers: Watched[Issuers] | None = None
@@ -86,6 +86,13 @@ def keep_files(settings: Settings, shared: Path) -> None:
 
 def _kept(file: str, shared: Path) -> Path:
     return shared / f"{file}.toml"
+
+
+def _attempts_of_each_worker(settings: Settings) -> int:
+    """Each counts by itself, and together they let no more pass than is set, wherever
+    connections go; one each if these are less than workers."""
+    limit = settings.failed_attempts
+    return max(1, limit // settings.workers) if limit else 0
 
 
 async def _nobody(credential: Credential, headers: RawHeaders) -> Identity | Refusal:

@@ -1,6 +1,7 @@
 """Sessions that end, change or never were: what takes effect when, and at whose cost."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,19 @@ def test_a_burst_of_unknown_tokens(mattermost: StandInProcess, gateway: GatewayP
     assert upload(known, "10.1.1.1").status == 201
     line = gateway.wait_for_log("request", status=429)
     assert (line["reason"], line["outcome"]) == ("too_many_attempts", "refused")
+
+
+def test_a_burst_on_several_workers(mattermost: StandInProcess, tmp_path: Path) -> None:
+    """They share what one address may try, wherever its connections go."""
+    settings = {"workers": "3", "failed_attempts": "9", "trusted_proxies": "127.0.0.1"}
+    with GatewayProcess(mattermost.url, tmp_path, **settings) as gateway:
+        clients = [
+            Client(gateway.address, f"w{number:025}", mattermost.channel_id) for number in range(90)
+        ]
+        statuses = [upload(client, "10.1.5.1").status for client in clients]
+    assert set(statuses) == {401, 429}
+    # One more of each may have come back meanwhile.
+    assert mattermost.state()["requests"][ME] <= 9 + 3
 
 
 def test_one_token_over_and_over(mattermost: StandInProcess, gateway: GatewayProcess) -> None:
