@@ -95,6 +95,18 @@ class Book:
                 self._owed[slot] = self._owed.get(slot, 0) + amount
         return True
 
+    def counts_alike(self, reservation: Reservation, stored: int, files: int) -> bool:
+        """Whether what the file has of it counts as if it was settled so: now, and at the end of
+        this process, however that comes."""
+        if self._open.get(reservation) is not _DUE_AS_CLAIMED:
+            return False  # the file need not know yet what became due later
+        booked = Amount(stored, files)
+        for claim in reservation.claims:
+            unit = claim.quota.unit
+            if unit == "uploads" or claim.amount != booked.of(unit):
+                return False
+        return True
+
     def leave_due(self, reservation: Reservation, amount: Amount) -> bool:
         """Hold ``amount`` in place of what was claimed, and let it be due.
 

@@ -51,6 +51,8 @@ _LAPSED_KEPT = 31 * 86_400
 _T = TypeVar("_T")
 _Work = Callable[[Transaction], _T]
 
+_CAUGHT_UP_AFTER = 0.02
+"""Seconds in which the file is told what nobody waits for."""
 _MOST_ROUNDS = 16
 """Rounds of the event loop for which asks are gathered, at the most."""
 
@@ -93,6 +95,7 @@ class SQLiteLedger:
         self._asks: list[_Ask] = []
         self._loop: asyncio.AbstractEventLoop
         self._next_flush: asyncio.Handle | None = None
+        self._catching_up: asyncio.TimerHandle | None = None
         self._gathered = 0
         self._rounds = 0
         self._closing = asyncio.Event()
@@ -139,6 +142,9 @@ class SQLiteLedger:
         if self._next_flush is not None:
             self._next_flush.cancel()
             self._next_flush = None
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            self._catching_up = None
         self._file.close()
 
     async def check(self) -> None:
@@ -181,9 +187,14 @@ class SQLiteLedger:
         They are in ``files`` files; in one, unless there are none.
 
         Raises LedgerUnavailable if that could not be written yet. It is then still owed, as it is
-        when the caller is cancelled, and written as soon as the ledger works again.
+        when the caller is cancelled, and written as soon as the ledger works again. Nobody waits
+        for what is stored as it was due: the file counts it already, and is told within moments.
         """
-        if self._settle(reservation, stored, files_of(stored, files)):
+        files = files_of(stored, files)
+        if self._book.counts_alike(reservation, stored, files):
+            self._book.settle(reservation, stored, files)
+            self._catch_up_soon()
+        elif self._settle(reservation, stored, files):
             await self._submit(_nothing)
 
     async def usage(self, key: str, window: Window) -> Usage:
@@ -275,6 +286,16 @@ class SQLiteLedger:
             self._next_flush = (
                 loop.call_later(delay, self._flush) if delay else loop.call_soon(self._gather)
             )
+
+    def _catch_up_soon(self) -> None:
+        """Write what nobody waits for: with what somebody does, which comes first under load."""
+        if self._catching_up is None:
+            self._catching_up = self._loop.call_later(_CAUGHT_UP_AFTER, self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._catching_up = None
+        if self._book.changed:
+            self._schedule()
 
     def _gather(self) -> None:
         """Wait while each round of the event loop brings more to write, for a few rounds.

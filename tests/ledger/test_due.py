@@ -349,3 +349,52 @@ local found = redis.call('HMGET', key, 'u', 'h')
 return {tonumber(found[1] or 0), tonumber(found[2] or 0)}
 """
 """As it was before anything was due."""
+
+
+async def test_nobody_waits_for_what_is_stored_as_it_was_due(clock: Clock, tmp_path: Path) -> None:
+    """The file counts it already, whether its process goes on or dies."""
+    path = tmp_path / "ledger.db"
+    async with opener(sqlite_maker(path, clock)) as new_ledger:
+        wants = [claim(600), claim(1, unit="files")]
+        ledger, other = await new_ledger(), await new_ledger()
+        reservation = await ledger.reserve(wants, due=True)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as busy:
+            busy.execute("BEGIN IMMEDIATE")
+            await asyncio.wait_for(ledger.settle(reservation, 600), 1)
+            await ledger.settle(reservation, 600)  # once is enough
+            busy.execute("ROLLBACK")
+        assert sum(await other.usage(wants[0].key, TODAY)) == 600
+
+        async def is_told() -> bool:
+            usages = [await other.usage(want.key, want.window) for want in wants]
+            return usages == [Usage(600, 0), Usage(1, 0)]
+
+        await eventually(is_told)
+
+
+@pytest.mark.parametrize(
+    ("due", "stored"), [(True, 599), (True, 0), (False, 600)], ids=["less", "nothing", "not_due"]
+)
+async def test_what_counts_otherwise_than_before_is_written_first(
+    due: bool,
+    stored: int,
+    clock: Clock,
+    tmp_path: Path,
+) -> None:
+    async with opener(sqlite_maker(tmp_path / "ledger.db", clock)) as new_ledger:
+        ledger, other = await new_ledger(), await new_ledger()
+        reservation = await ledger.reserve([claim(600)], due=due)
+        await ledger.settle(reservation, stored)
+        assert await other.usage(claim(600).key, TODAY) == Usage(stored, 0)
+
+
+async def test_that_it_was_stored_is_booked_once_though_its_process_dies_at_once(
+    clock: Clock, tmp_path: Path
+) -> None:
+    path = tmp_path / "ledger.db"
+    async with opener(sqlite_maker(path, clock)) as new_ledger:
+        dead = await new_ledger()
+        await dead.settle(await dead.reserve([claim(600)], due=True), 600)
+        dead._shut()
+        clock.now += LEASE
+        assert await (await new_ledger()).usage(claim(600).key, TODAY) == Usage(600, 0)
