@@ -105,7 +105,9 @@ class Parts:
             ca_file=settings.ledger_ca_file,
             on_lapse=self._tell_of_lapse,
         )
-        self.count_unconfirmed: Callable[[str, str, int], None] = lambda *_: None
+        self._uncounted: list[tuple[str, str, int]] = []
+        self._count_unconfirmed: Callable[[str, str, int], None]
+        self._count_unconfirmed = lambda *booked: self._uncounted.append(booked)
         self._opening: asyncio.Task[None] | None = None
         self._scanner_problem = ""
         self.audit_fails: Callable[[], bool] = lambda: False
@@ -152,11 +154,18 @@ class Parts:
                 self.log.info("ledger_ready")
                 return
 
+    def count_unconfirmed_with(self, count: Callable[[str, str, int], None]) -> None:
+        """``count`` hears what was booked of dead processes, also at the start: scope, unit and
+        amount."""
+        for booked in self._uncounted:
+            count(*booked)
+        self._count_unconfirmed = count
+
     def _tell_of_lapse(self, key: str, amount: int) -> None:
         """A process died whose upload may be stored: it was booked."""
         account, unit = account_of(key)
         self.log.warning("unconfirmed_booked", account=account, unit=unit, amount=amount)
-        self.count_unconfirmed(account.partition(":")[0], unit, amount)
+        self._count_unconfirmed(account.partition(":")[0], unit, amount)
 
     async def tell_of_scanner(self) -> None:
         """Log what an administrator should know of the scanner before the first file."""
@@ -293,7 +302,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     )
     check_audit = _audit_check(settings, audit)
     parts.policy.count_with(metrics.policy)
-    parts.count_unconfirmed = metrics.quota_unconfirmed
+    parts.count_unconfirmed_with(metrics.quota_unconfirmed)
 
     booking = Booking(
         parts.ledger,

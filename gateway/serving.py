@@ -28,6 +28,7 @@ from gateway.edge.protocol import GatewayServer, UploadProtocol
 from gateway.logs import Log, capture_libraries
 from gateway.metrics.cells import Cells, bury_worker, has_cells
 from gateway.metrics.exposition import one_process, several_workers
+from gateway.metrics.metrics import Metrics
 from gateway.settings import PREFIX, Settings, split_address
 
 BACKLOG = 2048
@@ -253,6 +254,7 @@ async def _supervise(
         parts = Parts(settings, log, shared)
         parts.keep_files()
         await parts.start()
+        parts.count_unconfirmed_with(Metrics(Cells(shared)).quota_unconfirmed)
         admin_server = _Admin(admin(parts, several_workers(shared)))
         serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
         running: set[Process] = set()

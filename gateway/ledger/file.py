@@ -102,7 +102,7 @@ INSERT INTO held VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (ends, starts, key, owner) DO UPDATE SET bytes = excluded.bytes
 """
 _DROP_HELD = "DELETE FROM held WHERE ends = ? AND starts = ? AND key = ? AND owner = ?"
-_LEASES = "SELECT min(renewed + lease), max(renewed), max(owner = ?) FROM owners"
+_LEASES = "SELECT min(renewed + lease), max(renewed), max(owner = ?) FROM owners WHERE owner > 0"
 _RENEW = """
 INSERT INTO owners VALUES (?, ?, ?)
 ON CONFLICT (owner) DO UPDATE SET renewed = excluded.renewed, lease = excluded.lease
@@ -258,6 +258,8 @@ class Transaction:
         return [((end, start, key), Usage(used, held)) for end, start, key, used, held in rows]
 
     def set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
+        if not amounts:
+            return
         if some := [(*slot, owner, amount) for slot, amount in amounts if amount]:
             self._connection.executemany(_SET_HELD, some)
         if none := [(*slot, owner) for slot, amount in amounts if not amount]:

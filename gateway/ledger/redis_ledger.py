@@ -187,35 +187,28 @@ class RedisLedger:
         self._usable()
         if not claims:
             return Reservation(())
-        await self._ready()
-        hold = _Hold(tuple(claims), self._new_id(), self._owner, due=due)
-        taken = await self._take(hold, hold.claims)
-        if not all(reply[0] for reply in taken):
-            taken = await self._take_after_all(hold, taken)
-        if not all(reply[0] for reply in taken):
-            await self._give_back(hold)
-            raise _exceeded(claims, taken)
+        hold, taken = await self._take(claims, due=due)
+        refused = [(c, reply[1]) for c, reply in zip(claims, taken, strict=True) if not reply[0]]
+        if refused:
+            # At once: what others have granted must not be booked if this process dies now.
+            giving = self._begin_to_give_back(hold)
+            if not await self._make_room(refused):
+                await asyncio.shield(giving)
+                raise _exceeded(claims, taken)
+            hold, taken = await self._take(claims, due=due)
+            if not all(reply[0] for reply in taken):
+                await self._give_back(hold)
+                raise _exceeded(claims, taken)
         reservation = Reservation(hold.claims, tuple([reply[1] for reply in taken]))
         self._open[reservation] = hold
         if hold.owner != self._owner:
             await self._adopt_late(reservation, hold)
         return reservation
 
-    async def _take_after_all(self, hold: _Hold, taken: list[Reply]) -> list[Reply]:
-        """What was refused, if there is room once nothing is held by the dead any more."""
-        replies = zip(hold.claims, taken, strict=True)
-        refused = [(claim, reply[1]) for claim, reply in replies if not reply[0]]
-        try:
-            if not await self._make_room(refused):
-                return taken
-        except BaseException:
-            self._abandon(hold)
-            raise
-        again = iter(await self._take(hold, [claim for claim, _ in refused]))
-        return [reply if reply[0] else next(again) for reply in taken]
-
-    async def _take(self, hold: _Hold, claims: Sequence[Claim]) -> list[Reply]:
+    async def _take(self, claims: Sequence[Claim], *, due: bool) -> tuple[_Hold, list[Reply]]:
         """For each claim whether it was granted, and what is taken."""
+        await self._ready()
+        hold = _Hold(tuple(claims), self._new_id(), self._owner, due=due)
         commands = [
             self._at(
                 scripts.RESERVE,
@@ -240,7 +233,7 @@ class RedisLedger:
         if error := _error(replies):
             await self._give_back(hold)
             raise error
-        return replies
+        return hold, replies
 
     async def _give_back(self, hold: _Hold) -> None:
         """All that it may hold."""
@@ -253,9 +246,13 @@ class RedisLedger:
     def _abandon(self, hold: _Hold) -> None:
         """Give it back for good, with nobody who waits for that."""
         hold.final = True
+        self._begin_to_give_back(hold)
+
+    def _begin_to_give_back(self, hold: _Hold) -> asyncio.Future[None]:
         giving = asyncio.ensure_future(self._give_back(hold))
         self._giving.add(giving)
         giving.add_done_callback(self._giving.discard)
+        return giving
 
     async def _make_room(self, refused: Sequence[tuple[Claim, int]]) -> bool:
         """Release what the dead hold of what was refused; whether less is taken then."""

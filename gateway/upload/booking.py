@@ -24,6 +24,7 @@ from gateway.places import NOWHERE, Place
 from gateway.policy.circumstances import Role, roles_of
 from gateway.policy.ruleset import asked_by
 from gateway.refusals import Refusal, Refused, ledger_unavailable, quota_exceeded
+from gateway.upload.receive import Limit
 from gateway.upload.request import FileTarget, RowTarget, Sender
 
 _RETRY_LEDGER_AFTER = 5
@@ -96,6 +97,34 @@ class Booking:
         except LedgerUnavailable as error:
             raise refused_by_ledger() from error
 
+    async def room(self, taker: Taker, account: Account) -> Limit | None:
+        """What is left for a form of which it is not known yet where it goes.
+
+        It is looked at, not reserved, and only where that does not depend on the place; None if
+        nothing tells. Raises QuotaExceeded if nothing is left, and Refused as ``reserve``.
+        """
+        quotas = [quota for quota in taker.quotas if _is_known_anywhere(quota)]
+        uploader, now = _uploader(taker.sender, taker.target, NOWHERE), self._now()
+        met = claims(quotas, uploader, Amount(0), now, self._zone)
+        try:
+            usages = [await self._ledger.usage(claim.key, claim.window) for claim in met]
+        except LedgerUnavailable as error:
+            self._without_ledger(error, account)
+            return None
+        found: QuotaExceeded | None = None
+        for claim, usage in zip(met, usages, strict=True):
+            looked = QuotaExceeded(claim, sum(usage))
+            if looked.used + claim.amount > claim.limit:
+                self._tell_exceeded(looked, account, now)
+                raise looked
+            is_bytes = claim.quota.unit == "bytes"
+            if is_bytes and (found is None or looked.remaining < found.remaining):
+                found = looked
+        if found is None:
+            return None
+        account.headers = limit_fields([found.claim], [found.used], now)
+        return Limit(found.remaining, self.refusal(found))
+
     async def _uploader(self, taker: Taker, quotas: Sequence[Quota]) -> Uploader:
         place = NOWHERE
         if asked_by(quotas):
@@ -121,9 +150,7 @@ class Booking:
         try:
             reservation = await self._ledger.reserve(wanted, due=due)
         except QuotaExceeded as exceeded:
-            quota = exceeded.claim.quota
-            self._count_claim(quota.scope, quota.unit, "exceeded")
-            account.headers = limit_fields([exceeded.claim], [exceeded.used], now)
+            self._tell_exceeded(exceeded, account, now)
             raise
         except LedgerUnavailable as error:
             return self._without_ledger(error, account)
@@ -131,6 +158,11 @@ class Booking:
             self._count_claim(claim.quota.scope, claim.quota.unit, "granted")
         account.headers = limit_fields(wanted, reservation.taken, now)
         return reservation
+
+    def _tell_exceeded(self, exceeded: QuotaExceeded, account: Account, now: float) -> None:
+        quota = exceeded.claim.quota
+        self._count_claim(quota.scope, quota.unit, "exceeded")
+        account.headers = limit_fields([exceeded.claim], [exceeded.used], now)
 
     def _without_ledger(self, error: LedgerUnavailable, account: Account) -> Reservation:
         if not self._allow_on_error:
@@ -186,6 +218,11 @@ def _files(reservation: Reservation) -> int:
         if claim.quota.unit == "files":
             most = max(most, claim.amount)
     return most
+
+
+def _is_known_anywhere(quota: Quota) -> bool:
+    """Whether what it still gives a file is known before the place is that it goes to."""
+    return quota.unit != "uploads" and quota.scope not in ("channel", "team", "team_admin")
 
 
 def _plain_uploader(taker: Taker, quotas: Sequence[Quota]) -> Uploader | None:

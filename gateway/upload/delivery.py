@@ -7,6 +7,7 @@ from urllib.parse import quote
 from gateway.accounting import Account, Stage
 from gateway.body.spool import Spool
 from gateway.ledger.quotas import Amount, QuotaExceeded, Reservation
+from gateway.policy.rules import Metadata
 from gateway.policy.ruleset import Decision
 from gateway.refusals import Refused, file_too_large
 from gateway.upload.booking import Booking, Taker
@@ -80,18 +81,37 @@ class Delivery:
             ready, reservation = await self._reserve(taker, ready, held, account)
             return await self._forward(caller, file.target, ready, reservation, facts, account)
 
+    async def room(self, sender: Sender, decision: Decision, account: Account) -> Limit | None:
+        """What quotas leave for files of which it is not known where they go; None if that is not
+        known. Raises Refused if nothing is left, or the ledger cannot tell."""
+        taker = _taker(sender, FileTarget("", "", ""), decision)
+        if taker is None:
+            return None
+        try:
+            room = await self._booking.room(taker, account)
+        except QuotaExceeded as exceeded:
+            raise Refused(self._booking.refusal(exceeded)) from exceeded
+        # What loses its metadata may become small enough.
+        return room if decision.policy.metadata is Metadata.KEEP else None
+
     async def receive(
-        self, file: IncomingFile, decision: Decision, held: Held, memory: int, account: Account
+        self,
+        file: IncomingFile,
+        decision: Decision,
+        held: Held,
+        memory: int,
+        account: Account,
+        room: Limit | None = None,
     ) -> WaitingFile:
         """Receive ``file`` whole, keeping ``memory`` bytes at most off the disk, until ``held``
-        is closed.
+        is closed; no more than there is ``room`` for.
 
         Raises Refused and ClientGone.
         """
         facts = Facts(file.target.name, None)
         with Accounted(facts, account, closing=False):
             judge = Judge(decision, facts)
-            return await self._reception.receive_all(file, judge, held, memory, account)
+            return await self._reception.receive_all(file, judge, held, memory, account, room)
 
     async def deliver_waiting(
         self,

@@ -82,14 +82,20 @@ class Reception:
         return at_rest(await self._receive(file, head, judge, held))
 
     async def receive_all(
-        self, file: IncomingFile, judge: Judge, held: Held, memory: int, account: Account
+        self,
+        file: IncomingFile,
+        judge: Judge,
+        held: Held,
+        memory: int,
+        account: Account,
+        room: Limit | None = None,
     ) -> WaitingFile:
         """The whole file, of which ``memory`` bytes at most are off the disk, until ``held`` is
-        closed. Raises as ``read_head``."""
+        closed; no more than there is ``room`` for. Raises as ``read_head``."""
         head = await self.read_head(file, judge, account)
         # Others get their turn: inspection takes milliseconds, and a form may have many files.
         await asyncio.sleep(0)
-        spool = await self._receive(file, head, judge, held, memory)
+        spool = await self._receive(file, head, judge, held, memory, room)
         judge.facts.size = spool.size
         waiting = WaitingFile(file, spool, judge.facts, judge.decision)
         await self.examine(waiting, judge, held, account)
@@ -158,9 +164,13 @@ class Reception:
         judge: Judge,
         held: Held,
         memory: int = BLOCK_BYTES,
+        room: Limit | None = None,
     ) -> Spool:
         spool = self.spool(held, memory)
-        await fill(spool, head, file.source, self._limit(file, judge))
+        limit = self._limit(file, judge)
+        if room is not None and room.size < limit.size:
+            limit = room
+        await fill(spool, head, file.source, limit)
         await self._examiner.hash(spool, judge.facts)
         if file.size is None:
             judge_size(file, spool.size, judge)

@@ -6,7 +6,7 @@ Sources: ``uploadFileMultipart`` and ``uploadFileMultipartLegacy`` of Mattermost
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.accounting import Account, Stage
 from gateway.body.filename import stored_name
@@ -26,7 +26,7 @@ from gateway.upload.describe import FormUpload, declared_type, describe, require
 from gateway.upload.form import Field, FilePart, Form, Truncated
 from gateway.upload.identify import Callers
 from gateway.upload.incoming import IncomingFile, WaitingFile
-from gateway.upload.receive import Held
+from gateway.upload.receive import Held, Limit
 from gateway.upload.request import Answer, Caller, FileTarget, RawHeaders, UploadRequest
 from gateway.upstream.connection import Broken
 
@@ -165,6 +165,10 @@ class Uploads:
         waiting: list[WaitingFile] = []
         later = self._delivery.decide_later(caller.sender)
         decision = later or await self._delivery.decide(caller.sender, FileTarget("", "", ""))
+        room = None
+        if later is None:
+            account.enter(Stage.RESERVE)
+            room = await self._delivery.room(caller.sender, decision, account)
         values: dict[str, list[str]] = {"channel_id": [], "client_ids": list(state.client_ids)}
         with Held() as held:
             try:
@@ -172,7 +176,7 @@ class Uploads:
                     if isinstance(part, Field):
                         values.setdefault(part.name, []).append(part.value)
                     elif part.field == "files":
-                        file = await self._receive(part, decision, waiting, held, account)
+                        file = await self._receive(part, decision, waiting, held, account, room)
                         waiting.append(file)
                     else:
                         await form.skip(part)
@@ -197,8 +201,9 @@ class Uploads:
         waiting: list[WaitingFile],
         held: Held,
         account: Account,
+        room: Limit | None,
     ) -> WaitingFile:
-        """One more file that waits for the rest of its form."""
+        """One more file that waits for the rest of its form; there is ``room`` for all of them."""
         if len(waiting) == _MOST_WAITING:
             raise Refused(
                 ambiguous_request(
@@ -211,7 +216,9 @@ class Uploads:
         target = FileTarget("", stored_name(part.filename), "")
         memory = BLOCK_BYTES - held.in_memory
         file = IncomingFile(target, part, None, None, part.content_type)
-        return await self._delivery.receive(file, decision, held, memory, account)
+        if room is not None:
+            room = replace(room, size=room.size - sum(other.size for other in waiting))
+        return await self._delivery.receive(file, decision, held, memory, account, room)
 
     async def _send_waiting(
         self,

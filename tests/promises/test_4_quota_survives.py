@@ -4,7 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from gateway.standin.process import StandInProcess
-from tests.promises.books import MIB, SIZE, Books, half_sent, wait_until_half_arrived
-from tests.promises.support import WAYS
+from tests.promises.books import MIB, SIZE, SIZES, Books, half_sent, wait_until_half_arrived
+from tests.promises.support import UPLOAD, WAYS, form_head, send_chunks, text
 from tests.support.gateway import GatewayProcess
 from tests.support.server import new_member
-from tests.support.wire import Client
+from tests.support.wire import Client, Wire, file_part, form_body
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,21 @@ def test_the_last_byte_fits_and_no_other(way: str, member: Client) -> None:
     assert WAYS[way](member, "a.bin", bytes(1)).status == 429
 
 
+@pytest.mark.parametrize(("used", "sent"), [(700_000, 400_000), (MIB, 50_000)])
+def test_a_form_that_does_not_fit_is_not_received(
+    used: int, sent: int, member: Client, limited_books: Books
+) -> None:
+    """Also where it is not known yet which channel it is for."""
+    assert member.raw("a.bin", bytes(used)).status == 201
+    with Wire(member.address) as wire:
+        wire.send_head("POST", "/api/v4/files", form_head(member, 50 * MIB))
+        wire.send(form_body(file_part("b.bin", bytes(sent))).partition(b"\r\n--XboundaryX--")[0])
+        response = wire.response()
+    assert (response.status, response.json()["id"]) == (429, "gateway.quota_exceeded")
+    assert "user-bytes-day" in (response.header("ratelimit") or "")
+    limited_books.assert_exact(used)
+
+
 def race(clients: list[Client], size: int) -> list[int]:
     """The statuses of uploads of ``size`` bytes, one by each client at the same time."""
     with ThreadPoolExecutor(len(clients)) as threads:
@@ -120,6 +135,60 @@ def test_a_killed_gateway_leaves_nothing_charged_for_longer_than_the_lease(
     limited.start()
     limited_books.assert_exact(0)
     assert member.raw("a.bin", bytes(MIB)).status == 201
+
+
+@pytest.fixture(scope="module")
+def killed(
+    stand_in: StandInProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[GatewayProcess]:
+    """A gateway that may be killed, and has room for all."""
+    folder = tmp_path_factory.mktemp("killed")
+    with GatewayProcess(stand_in.url, folder, quotas="user 1GiB/day", ledger_lease="1s") as running:
+        yield running
+
+
+@pytest.mark.parametrize("way", [*SIZES, "small raw", "chunked"])
+def test_what_a_killed_gateway_had_sent_whole_is_charged(
+    way: str, killed: GatewayProcess, mattermost: StandInProcess, user: dict[str, Any]
+) -> None:
+    """Nobody knows whether it is stored. Here it is not, as the worst case."""
+    books = Books(mattermost, killed.folder, user)
+    client = Client(killed.address, user["token"], mattermost.channel_id)
+    size = SIZES.get(way, 20_000)
+    mattermost.control(endpoint=UPLOAD, stall=True, times=1)
+    with ExitStack() as stack:
+        if way in SIZES:
+            wire, rest = stack.enter_context(half_sent(way, client))
+            wire.send(rest)
+        else:
+            wire = stack.enter_context(Wire(client.address))
+            chunked = way == "chunked"
+            framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", f"{size}")
+            wire.send_head("POST", client.target("novel.txt"), client.head(framing))
+            wire.send(text(size)) if not chunked else send_chunks(wire, [text(size)])
+        mattermost.wait_for(lambda state: [u["body_bytes"] for u in state["uploads"]] == [size])
+        killed.kill()
+    killed.start()
+    books.wait_until_nothing_is_reserved()
+    assert books.charged() == size
+    told = killed.wait_for_log("unconfirmed_booked", account=f"user:{user['id']}")
+    assert (told["unit"], told["amount"]) == ("bytes", size)
+    name = "upload_gateway_quota_unconfirmed_total"
+    assert killed.metric(name, scope="user", unit="bytes") == size
+
+
+@pytest.mark.parametrize("way", SIZES)
+def test_what_a_killed_gateway_had_not_sent_whole_is_not(
+    way: str, killed: GatewayProcess, mattermost: StandInProcess, user: dict[str, Any]
+) -> None:
+    books = Books(mattermost, killed.folder, user)
+    client = Client(killed.address, user["token"], mattermost.channel_id)
+    with half_sent(way, client):
+        wait_until_half_arrived(mattermost, way)
+        killed.kill()
+    assert books.reserved() >= SIZES[way]
+    killed.start()
+    books.assert_exact(0)
 
 
 @pytest.mark.parametrize(

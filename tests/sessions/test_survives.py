@@ -21,6 +21,8 @@ from .support import DATA, LEAST, MIB, UNVERIFIED, Uploader, assert_stored, erro
 SIZE = 8 * MIB
 CONTENT = novel(SIZE)
 FIRST, REST = CONTENT[:LEAST], CONTENT[LEAST:]
+BUFFERED = MIB
+"""More than what is on its way to Mattermost within the gateway."""
 SETTINGS = {"quotas": "user 40MiB/day", "ledger_lease": "1s"}
 LEDGER_DOWN = (503, "gateway.ledger_unavailable")
 
@@ -293,3 +295,38 @@ def test_what_may_be_stored_is_charged_when_nobody_goes_on(
     assert error(uploader.send(session, CONTENT)) == (504, "gateway.upstream_timeout")
     books.wait_until_nothing_is_reserved()
     assert books.charged() - books.start[0] == SIZE
+
+
+@pytest.mark.parametrize("size", [SIZE, 20_000])
+@pytest.mark.parametrize("missing", [0, 1])
+def test_what_a_killed_gateway_may_have_completed_is_charged_when_nobody_goes_on(
+    size: int,
+    missing: int,
+    impatient: GatewayProcess,
+    mattermost: StandInProcess,
+    user: dict[str, Any],
+) -> None:
+    books = Books(mattermost, impatient.folder, user)
+    uploader = Uploader(Client(impatient.address, user["token"], mattermost.channel_id))
+    session = uploader.begin("novel.txt", size)
+    mattermost.control(endpoint=DATA, times=1, stall=True)
+    with uploader.sending(session, size) as wire:
+        wire.send(CONTENT[: size - missing])
+        if size == SIZE or not missing:
+            wait_until_arrived(mattermost, size - missing - BUFFERED * missing)
+        impatient.kill()
+    impatient.start()
+    books.wait_until_nothing_is_reserved()
+    assert books.charged() - books.start[0] == (0 if missing else size)
+
+
+def test_a_last_chunk_that_mattermost_cannot_store_is_not_charged(
+    impatient: GatewayProcess, mattermost: StandInProcess, user: dict[str, Any]
+) -> None:
+    books = Books(mattermost, impatient.folder, user)
+    uploader = Uploader(Client(impatient.address, user["token"], mattermost.channel_id))
+    session = uploader.begin("novel.txt", SIZE)
+    assert uploader.send(session, FIRST).status == 204
+    mattermost.control(endpoint=DATA, times=1, status=500)
+    assert uploader.send(session, REST).status == 500
+    books.assert_exact(0)
