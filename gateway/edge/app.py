@@ -125,7 +125,7 @@ class GatewayApp:
             method, path = scope["method"], scope["raw_path"]
             account.bytes_sent = 0 if method == "HEAD" else responder.sent
             if self._accountant.tells_visitor:
-                account.visitor = visitor(headers, scope["http_version"])
+                account.visitor = visitor(headers, origin, scope["http_version"])
             if responder.tunnel is None:
                 self._close(account, method, path, origin)
             else:
