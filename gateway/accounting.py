@@ -189,7 +189,7 @@ class TimedAccount(Account):
     def enter(self, stage: int) -> None:
         if stage != self._stage:
             self._remember()
-        super().enter(stage)
+            super().enter(stage)
 
     def leave(self) -> float:
         self._remember()
@@ -199,7 +199,8 @@ class TimedAccount(Account):
         self.passed_on = True
 
     def _remember(self) -> None:
-        if self._stage >= 0 and len(self.steps) < _MOST_STEPS:
+        recorded = self.trace.spans is not None
+        if recorded and self._stage >= 0 and len(self.steps) < _MOST_STEPS:
             self.steps.append((self._stage, self._entered, self.clock()))
 
 
@@ -237,8 +238,10 @@ class Accountant:
         self._audit = audit
         self._traces = traces
         self._account = Account if traces is None else TimedAccount
-        self.tells_visitor = log.tells_visitor or traces is not None
-        """Whether anybody wants to know what clients say of themselves."""
+
+    def wants_visitor(self, account: Account) -> bool:
+        """Whether anybody wants to know what the client says of itself."""
+        return self.log.tells_visitor or account.trace.spans is not None
 
     def open(self) -> Account:
         self.metrics.begin_request()

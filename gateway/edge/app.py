@@ -124,7 +124,7 @@ class GatewayApp:
             account.bytes_received = body.received
             method, path = scope["method"], scope["raw_path"]
             account.bytes_sent = 0 if method == "HEAD" else responder.sent
-            if self._accountant.tells_visitor:
+            if self._accountant.wants_visitor(account):
                 account.visitor = visitor(headers, origin, scope["http_version"])
             if responder.tunnel is None:
                 self._close(account, method, path, origin)
