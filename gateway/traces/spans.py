@@ -9,6 +9,7 @@ import time
 from os import urandom
 from threading import Thread
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -74,6 +75,9 @@ class SpanWriter:
         resource = Resource.create({"service.name": SERVICE, "service.version": __version__})
         self._resource = resource.merge(OTELResourceDetector().detect())
         self._upstream = upstream
+        parts = urlsplit(upstream)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._server = (parts.hostname or "", port)
         self._scope = InstrumentationScope(SERVICE, __version__)
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=url))
 
@@ -142,10 +146,11 @@ class SpanWriter:
 
     def _end_call(self, request: _Closed, way: tuple[float, float]) -> None:
         account, spans = request.account, request.spans
-        address, _, port = self._upstream.partition("://")[2].rpartition(":")
-        attributes = _method(request.method) | {"url.full": f"{self._upstream}{request.path}"}
-        if address and port.isdigit():
-            attributes |= {"server.address": address.strip("[]"), "server.port": int(port)}
+        attributes = _method(request.method) | {
+            "url.full": f"{self._upstream}{request.path}",
+            "server.address": self._server[0],
+            "server.port": self._server[1],
+        }
         failed = account.reason != "none"
         if account.reason in _ANSWERED:
             attributes["http.response.status_code"] = account.status
