@@ -18,8 +18,13 @@ NGINX = "nginx"
 NGINX_1M = "nginx-1m"
 NGINX_AUTH = "nginx-auth"
 GATEWAY = "gateway"
+QUIET = "gateway-quiet"
+AUDITED = "gateway-audited"
+TRACED = "gateway-traced"
 PROXIES = (NGINX, NGINX_1M, NGINX_AUTH, GATEWAY)
 """In the order in which they are measured."""
+VARIANTS = (QUIET, GATEWAY, AUDITED, TRACED)
+"""The gateway with less and with more to tell of itself."""
 LEGEND = {
     DIRECT: "no proxy: the load meets the upstream itself; with a sink, that is all that the bench "
     "can carry",
@@ -29,6 +34,9 @@ LEGEND = {
     NGINX_AUTH: "the same as `nginx` with `auth_request`, which the sink answers with 204",
     GATEWAY: "the gateway with everything on: session, content type, extension, size, a quota kept "
     "in SQLite, metrics, and a JSON log line per request, written to a file",
+    QUIET: "the same without the log",
+    AUDITED: "the same as `gateway` with an audit log besides",
+    TRACED: "the same as `gateway-audited`, and one trace in a hundred is sent to a collector",
 }
 
 
@@ -68,8 +76,10 @@ def proxy(name: str, upstream: Address, folder: Path) -> Iterator[Target]:
         NGINX_1M: "client_body_buffer_size 1m;",
         NGINX_AUTH: "auth_request /allowed;",
     }
-    if name == GATEWAY:
-        with _gateway(address, upstream, folder) as pid:
+    if name in VARIANTS:
+        own = folder / name
+        own.mkdir(exist_ok=True)
+        with _gateway(address, upstream, own, _told_by(name, upstream, own)) as pid:
             yield Target(name, address, pid)
     else:
         server = _proxy_server(address, upstream, settings[name])
@@ -78,14 +88,31 @@ def proxy(name: str, upstream: Address, folder: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def _gateway(address: Address, upstream: Address, folder: Path) -> Iterator[int]:
+def _gateway(
+    address: Address, upstream: Address, folder: Path, told: Mapping[str, str]
+) -> Iterator[int]:
     if importlib.util.find_spec("gateway.__main__") is None:
         raise BenchError(f"there is no gateway to start here; leave {GATEWAY!r} out of --targets")
     admin = free_address()
     command = [sys.executable, "-m", "gateway", "serve"]
-    environment = gateway_environment(address, admin, upstream, folder)
+    environment = {**gateway_environment(address, admin, upstream, folder), **told}
     with running(command, folder / "gateway.log", (admin, "/readyz"), environment) as pid:
         yield pid
+
+
+def _told_by(name: str, upstream: Address, folder: Path) -> Mapping[str, str]:
+    """The settings that make a variant of the gateway."""
+    audit = {"GATEWAY_AUDIT_LOG": str(folder / "audit.log")}
+    traces = {
+        "GATEWAY_TRACES_URL": f"{upstream.url}{sink.TRACES_PATH}",
+        "GATEWAY_TRACES_SAMPLE": "0.01",
+    }
+    return {
+        QUIET: {"GATEWAY_LOG_LEVEL": "error"},
+        GATEWAY: {},
+        AUDITED: audit,
+        TRACED: audit | traces,
+    }[name]
 
 
 def gateway_environment(
@@ -171,6 +198,7 @@ def _sink_server(address: Address) -> str:
         location = {sink.PING_PATH} {{ return 200 '{sink.PING}'; }}
         location = {sink.ME_PATH} {{ return 200 '{sink.ME}'; }}
         location = {sink.ALLOW_PATH} {{ return 204; }}
+        location = {sink.TRACES_PATH} {{ return 200; }}
         location = {sink.FILES_PATH} {{
             client_body_buffer_size 64k;
             echo_read_request_body;

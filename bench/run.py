@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import load, peers, report
 from bench.processes import BenchError
-from bench.suite import FULL, MEASUREMENTS, QUICK, SMALL, STANDIN, Bench, checks
+from bench.suite import COST, FULL, MEASUREMENTS, QUICK, SMALL, STANDIN, Bench, checks
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -64,8 +64,8 @@ def _choice(known: Sequence[str]) -> Callable[[str], list[str]]:
 
 def _run(options: argparse.Namespace) -> int:
     if peers.GATEWAY not in options.targets:
-        options.only = [name for name in options.only if name != STANDIN]
-    wrk = load.wrk_version() if SMALL in options.only else None
+        options.only = [name for name in options.only if name not in (COST, STANDIN)]
+    wrk = load.wrk_version() if {SMALL, COST} & {*options.only} else None
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(QUICK if options.quick else FULL, options.targets, Path(folder))
         tables = {name: bench.measure(name) for name in options.only}

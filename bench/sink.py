@@ -16,6 +16,7 @@ PING_PATH = "/api/v4/system/ping"
 ME_PATH = "/api/v4/users/me"
 FILES_PATH = "/api/v4/files"
 ALLOW_PATH = "/bench/allow"
+TRACES_PATH = "/v1/traces"
 RECEIVED_PATH = "/bench/received"
 
 PING = json.dumps({"AndroidLatestVersion": "", "IosLatestVersion": "", "status": "OK"})

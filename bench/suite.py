@@ -9,13 +9,14 @@ from pathlib import Path
 
 from bench import load, measurements, peers
 from bench.measurements import MIB
-from bench.peers import DIRECT, GATEWAY, NGINX, NGINX_AUTH, Target
+from bench.peers import AUDITED, DIRECT, GATEWAY, NGINX, NGINX_AUTH, QUIET, TRACED, Target
 from bench.processes import Address, await_quiet
 from bench.report import Check, Reading, Table
 from gateway.standin.process import StandInProcess
 
-SMALL, RAW, BUFFER, FORM, MEMORY, STANDIN = MEASUREMENTS = (
+SMALL, COST, RAW, BUFFER, FORM, MEMORY, STANDIN = MEASUREMENTS = (
     "small",
+    "cost",
     "raw",
     "buffer",
     "form",
@@ -60,6 +61,7 @@ class Bench:
         """``name`` is one of MEASUREMENTS."""
         measurement = {
             SMALL: self._small,
+            COST: self._cost,
             RAW: self._raw,
             BUFFER: self._buffer,
             FORM: self._form,
@@ -69,29 +71,44 @@ class Bench:
         return measurement[name]()
 
     def _small(self) -> Table:
+        note = (
+            f"A PNG of 16 KiB, sent raw over {load.CONNECTIONS} connections by wrk for "
+            f"{self._effort.small_seconds:.0f} s per round; the sink is nginx."
+        )
+        return self._small_uploads("Small uploads", note, self._proxies, NGINX)
+
+    def _cost(self) -> Table:
+        note = (
+            "The same, through the gateway with and without what it tells of itself. Metrics are "
+            "always on, and are scraped in none of them."
+        )
+        return self._small_uploads("What telling costs", note, peers.VARIANTS, QUIET)
+
+    def _small_uploads(
+        self, title: str, note: str, proxies: Sequence[str], compared_with: str
+    ) -> Table:
         picture = self._folder / "picture.png"
         picture.write_bytes(load.picture())
-        with self._targets(peers.sink_that_is_fast) as targets:
+        with self._targets(peers.sink_that_is_fast, proxies) as targets:
             for target in targets:
                 load.send_small(target.address, picture, self._effort.warm_up_seconds)
             readings = self._in_turn(
-                "small uploads",
+                title.lower(),
                 targets,
                 lambda target: measurements.small_uploads(
                     target, picture, self._effort.small_seconds
                 ),
             )
         return Table(
-            "Small uploads",
-            f"A PNG of 16 KiB, sent raw over {load.CONNECTIONS} connections by wrk for "
-            f"{self._effort.small_seconds:.0f} s per round; the sink is nginx.",
+            title,
+            note,
             (
                 measurements.UPLOADS_PER_SECOND,
                 measurements.CPU_PER_UPLOAD,
                 measurements.SLOWEST_PERCENT,
             ),
             readings,
-            compared_with=NGINX,
+            compared_with=compared_with,
         )
 
     def _raw(self) -> Table:
@@ -188,12 +205,14 @@ class Bench:
 
     @contextmanager
     def _targets(
-        self, sink: Callable[[Path], AbstractContextManager[Target]]
+        self,
+        sink: Callable[[Path], AbstractContextManager[Target]],
+        proxies: Sequence[str] | None = None,
     ) -> Iterator[list[Target]]:
-        """The sink, then the chosen proxies in front of it."""
+        """The sink, then ``proxies`` (those that were chosen) in front of it."""
         with ExitStack() as stack:
             started = [stack.enter_context(sink(self._folder))]
-            for name in self._proxies:
+            for name in self._proxies if proxies is None else proxies:
                 proxy = peers.proxy(name, started[0].address, self._folder)
                 started.append(stack.enter_context(proxy))
             yield started
@@ -223,15 +242,19 @@ def _remove_files(folder: Path) -> None:
 
 def checks(tables: Mapping[str, Table]) -> list[Check]:
     """What the project promises of itself, as far as it was measured."""
+    as_without = "as fast as without"
     wanted = (
-        (RAW, NGINX, "large raw uploads, as fast as nginx with its default buffer", 1.5, True),
-        (SMALL, NGINX, "small uploads, as fast as nginx without any rule", 0.35, True),
-        (STANDIN, DIRECT, "forms, as fast as without the gateway", _TIE, True),
-        (SMALL, NGINX_AUTH, "small uploads, as fast as nginx with auth_request", 1.0, False),
-    )
+        (RAW, GATEWAY, NGINX, "large raw uploads, as fast as nginx by default", 1.5, True),
+        (SMALL, GATEWAY, NGINX, "small uploads, as fast as nginx without any rule", 0.35, True),
+        (STANDIN, GATEWAY, DIRECT, "forms, as fast as without the gateway", _TIE, True),
+        (COST, GATEWAY, QUIET, f"small uploads with a log, {as_without}", 0.9, True),
+        (COST, AUDITED, QUIET, f"small uploads with log and audit log, {as_without}", 0.9, True),
+        (COST, TRACED, QUIET, f"small uploads with all that and traces, {as_without}", 0.9, False),
+        (SMALL, GATEWAY, NGINX_AUTH, "small uploads, as fast as nginx's auth_request", 1.0, False),
+    )  # fmt: skip
     found = []
-    for measured, peer, claim, at_least, floor in wanted:
-        ratio = tables[measured].ratio(GATEWAY, peer) if measured in tables else None
+    for measured, target, peer, claim, at_least, floor in wanted:
+        ratio = tables[measured].ratio(target, peer) if measured in tables else None
         if ratio is not None:
             found.append(Check(claim, ratio, at_least, floor))
     return found

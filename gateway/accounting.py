@@ -15,6 +15,9 @@ CLIENT_CLOSED_REQUEST = 499
 """The status under which an aborted request is counted, as nginx does; nobody receives it."""
 
 
+_MOST_STEPS = 100
+
+
 class Stage:
     """The stages of an upload, as indexes into ``STAGES``."""
 
@@ -65,6 +68,8 @@ class WebSocketAccount:
 class Visitor(NamedTuple):
     """What a client says of itself."""
 
+    scheme: str
+    """``http`` or ``https``."""
     protocol: str
     """Such as ``HTTP/1.1``."""
     referer: str
@@ -148,6 +153,9 @@ class Account:
             self._stage = -1
         return now - self.started
 
+    def pass_on(self) -> None:
+        """The request goes on to Mattermost without a stage of its own."""
+
     def refuse(self, refusal: Refusal) -> None:
         """The request ends with ``refusal``."""
         self.outcome = Outcome.FAILED if refusal.is_failure else Outcome.REFUSED
@@ -167,6 +175,47 @@ class Account:
         self.status = self.status or 503
 
 
+class TimedAccount(Account):
+    """One that remembers when each stage began and ended, for a picture of them."""
+
+    __slots__ = ("passed_on", "steps")
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        super().__init__(clock)
+        self.steps: list[tuple[int, float, float]] = []
+        """Stage, beginning and end, the first hundred of them."""
+        self.passed_on = False
+
+    def enter(self, stage: int) -> None:
+        if stage != self._stage:
+            self._remember()
+            super().enter(stage)
+
+    def leave(self) -> float:
+        self._remember()
+        return super().leave()
+
+    def pass_on(self) -> None:
+        self.passed_on = True
+
+    def _remember(self) -> None:
+        recorded = self.trace.spans is not None
+        if recorded and self._stage >= 0 and len(self.steps) < _MOST_STEPS:
+            self.steps.append((self._stage, self._entered, self.clock()))
+
+
+class Traces(Protocol):
+    """Where closed accounts are drawn."""
+
+    def close(
+        self, account: Account, *, method: str, path: str, client: str, id_: str, seconds: float
+    ) -> None:
+        """Called exactly once for each that is recorded; ``seconds`` is how long it took."""
+
+    def stop(self) -> None:
+        """Send what waits."""
+
+
 class Audit(Protocol):
     """What else closed accounts are turned into."""
 
@@ -177,16 +226,26 @@ class Audit(Protocol):
 class Accountant:
     """Turns closed accounts into metrics and log lines."""
 
-    def __init__(self, metrics: Metrics, log: Log, audit: Audit | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: Log,
+        audit: Audit | None = None,
+        traces: Traces | None = None,
+    ) -> None:
         self.metrics = metrics
         self.log = log
         self._audit = audit
-        self.tells_visitor = log.tells_visitor
-        """Whether anybody wants to know what clients say of themselves."""
+        self._traces = traces
+        self._account = Account if traces is None else TimedAccount
+
+    def wants_visitor(self, account: Account) -> bool:
+        """Whether anybody wants to know what the client says of itself."""
+        return self.log.tells_visitor or account.trace.spans is not None
 
     def open(self) -> Account:
         self.metrics.begin_request()
-        return Account()
+        return self._account()
 
     def open_websocket(self, account: Account) -> WebSocketAccount:
         """The request has become a WebSocket; ``close`` counts and logs it at its end."""
@@ -220,9 +279,15 @@ class Accountant:
                 metrics.would_refuse(rule, reason, request)
         if self._audit is not None:
             self._audit.close(account, client=client, id_=id_)
+        if self._traces is not None and account.trace.spans is not None:
+            self._traces.close(
+                account, method=method, path=path, client=client, id_=id_, seconds=answered
+            )
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
             fields = _fields(account, method, path, client, id_, seconds)
+            if account.visitor is not None and self.log.tells_visitor:
+                _, fields["protocol"], fields["referer"], fields["user_agent"] = account.visitor
             self.log.write_soon(level, "request", fields)
 
 
@@ -273,8 +338,6 @@ def _fields(
         fields["stages"] = stages
     if account.detail is not None:
         fields["detail"] = account.detail
-    if account.visitor is not None:
-        fields |= account.visitor._asdict()
     return fields
 
 

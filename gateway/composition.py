@@ -9,7 +9,7 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 
-from gateway.accounting import Accountant
+from gateway.accounting import Accountant, Traces
 from gateway.audit.file import AuditFile
 from gateway.audit.writer import AuditWriter
 from gateway.body.kept import KeptFiles
@@ -23,6 +23,7 @@ from gateway.edge.caller import Origins
 from gateway.edge.machines import MachineRequests
 from gateway.edge.passthrough import Passthrough
 from gateway.edge.progress import Progress
+from gateway.edge.tracing import sampling
 from gateway.edge.unlisted import Unlisted
 from gateway.edge.websocket import WebSockets
 from gateway.endpoints import ENDPOINTS, FILES, UNLISTED
@@ -240,9 +241,11 @@ class Waiting:
         examiner: Examiner,
         sweeper: Sweeper,
         audit: AuditWriter | None,
+        traces: Traces | None,
         log: Log,
     ) -> None:
         self._audit = audit
+        self._traces = traces
         self._log = log
         self._spools = spools
         self._examiner = examiner
@@ -254,6 +257,8 @@ class Waiting:
         self._examiner.close()
         if self._audit is not None and (lost := await asyncio.to_thread(self._audit.close)):
             self._log.error("audit_lost", lines=lost)
+        if self._traces is not None:
+            await asyncio.to_thread(self._traces.stop)
 
 
 def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
@@ -261,7 +266,8 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     settings, mattermost = parts.settings, parts.mattermost
     audit = _audit(settings, parts.log, cells)
     decisions = None if audit is None else Decisions(audit.put)
-    accountant = Accountant(Metrics(cells), parts.log, decisions)
+    traces = _traces(settings)
+    accountant = Accountant(Metrics(cells), parts.log, decisions, traces)
     metrics = accountant.metrics
     spools = _spools(settings)
 
@@ -375,14 +381,25 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         machines=MachineRequests(callers, passthrough, progress, subpath=settings.subpath),
         offers=Offers(callers=callers, rulings=rulings, booking=booking),
         mattermost=mattermost,
-        origins=Origins(settings.trusted_proxies),
+        origins=Origins(
+            settings.trusted_proxies,
+            None if traces is None else sampling(settings.traces_sample),
+        ),
         accountant=accountant,
         languages=Languages(settings.default_locale),
         serve_rest=settings.mode == "proxy",
         check_audit=check_audit,
     )
     sweeper = Sweeper(kept_files, records)
-    return app, Waiting(spools, examiner, sweeper, audit, parts.log)
+    return app, Waiting(spools, examiner, sweeper, audit, traces, parts.log)
+
+
+def _traces(settings: Settings) -> Traces | None:
+    if settings.traces_url is None:
+        return None
+    from gateway.traces.spans import SpanWriter  # an extra, and slow to import
+
+    return SpanWriter(settings.traces_url, settings.upstream_origin)
 
 
 def _audit(settings: Settings, log: Log, cells: Cells) -> AuditWriter | None:

@@ -31,6 +31,7 @@ from gateway.settings import (
     shown_value,
     types_setting,
 )
+from gateway.traces.extra import traces_available
 
 T = TypeVar("T")
 
@@ -151,6 +152,17 @@ def ledger_problems(settings: Settings) -> list[str]:
     ]
 
 
+def trace_problems(settings: Settings) -> list[str]:
+    """What is missing for traces that are asked for."""
+    if settings.traces_url is None or traces_available():
+        return []
+    return [
+        f"{PREFIX}TRACES_URL={settings.traces_url}: this needs the libraries of OpenTelemetry; "
+        'install the gateway with its extra "otel", as in pip install '
+        '"mattermost-upload-gateway[otel]"'
+    ]
+
+
 def method_problems(settings: Settings, *, with_files: bool) -> list[str]:
     """What is wrong with the methods that ``settings`` turn on, and ``with_files`` with theirs."""
     problems = []
@@ -217,6 +229,7 @@ def checked_settings(
             ledger_lease=1.0,
             spool_dir=None,
             audit_log=None,
+            traces_url=None,
             policy_file=Path(path) if (path := environ.get(f"{PREFIX}POLICY_FILE")) else None,
             scanner_url=environ.get(f"{PREFIX}SCANNER_URL"),
             upstream_url="",
@@ -236,6 +249,7 @@ def checked_settings(
     problems += method_problems(settings, with_files=with_files)
     problems += quota_problems(settings)
     problems += ledger_problems(settings)
+    problems += trace_problems(settings)
     spool_dir = settings.spool_dir
     if spool_dir is not None and not os.access(spool_dir, os.W_OK | os.X_OK):
         problems.append(f"{PREFIX}SPOOL_DIR={spool_dir}: this is no folder that can be written to")

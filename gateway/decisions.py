@@ -1,14 +1,17 @@
 """What the audit log says: a line for each file that was decided about."""
 
+import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import orjson
 
 from gateway.accounting import Account, FileAccount
+from gateway.log_formats import Clock
 from gateway.values import Outcome
 
 Put = Callable[[dict[str, object]], None]
+_USUAL_ANSWER = re.compile(rb'\{"file_infos":\[\{"id":"([a-z0-9]{26})"')
+"""To an attachment: told from its beginning, which is faster than to parse it."""
 _OPTIONAL = ("promised", "scan", "scan_detail", "sha256")
 
 
@@ -17,22 +20,23 @@ class Decisions:
 
     def __init__(self, put: Put) -> None:
         self._put = put
+        self._clock = Clock()
 
     def close(self, account: Account, *, client: str, id_: str) -> None:
         """A line for each file; one for an upload that was refused before there was any."""
         refused_early = account.is_upload and account.outcome is not Outcome.ACCEPTED
         if not account.files and not refused_early:
             return
-        common = _common(account, client, id_)
+        common = _common(account, self._clock.now(), client, id_)
         for file in account.files:
             self._put(common | _file(file))
         if not account.files:
             self._put(common | {"event": "request"})
 
 
-def _common(account: Account, client: str, id_: str) -> dict[str, object]:
+def _common(account: Account, when: str, client: str, id_: str) -> dict[str, object]:
     fields: dict[str, object] = {
-        "time": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": when,
         "request_id": id_,
         "trace_id": account.trace.id,
         "client": client,
@@ -72,6 +76,8 @@ def _file(file: FileAccount) -> dict[str, object]:
 
 def _file_id(answer: bytes) -> str | None:
     """The id that Mattermost's answer gives the file, if it does."""
+    if usual := _USUAL_ANSWER.match(answer):
+        return usual[1].decode()
     try:
         told = orjson.loads(answer)
         info = told["file_infos"][0] if "file_infos" in told else told

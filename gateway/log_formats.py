@@ -5,7 +5,9 @@ No format lets a value end its line or pass for another field, whatever a client
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import orjson
@@ -33,6 +35,22 @@ class Format(NamedTuple):
     """Whether lines of requests have ``protocol``, ``referer`` and ``user_agent``."""
     others: Render | None = None
     """For events that are no requests, which then go to standard error."""
+
+
+class Clock:
+    """Tells the time in RFC 3339 with milliseconds; formatted once a second."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._formatted = ""
+
+    def now(self) -> str:
+        now = time.time()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._formatted = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        return f"{self._formatted}.{int((now - second) * 1000):03d}Z"
 
 
 def encoded(document: object, *, sort: bool = False) -> bytes:

@@ -7,14 +7,12 @@ access to requests.
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from traceback import format_exception
 from typing import TextIO
 
-from gateway.log_formats import FORMATS, REQUEST
+from gateway.log_formats import FORMATS, REQUEST, Clock
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -43,8 +41,7 @@ class Log:
         self._descriptor = stream.fileno()
         self._waiting: list[bytes] = []
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
-        self._second = 0
-        self._formatted = ""
+        self._clock = Clock()
 
     def enabled(self, level: str) -> bool:
         return LEVELS[level] >= self._threshold
@@ -53,7 +50,7 @@ class Log:
         if LEVELS[level] < self._threshold:
             return
         if self._format.others is not None and event != REQUEST:
-            line = self._format.others(self._time(), level, event, fields)
+            line = self._format.others(self._clock.now(), level, event, fields)
             self._put(line + b"\n", self._others.fileno())
             return
         self._waiting.append(self._line(level, event, fields))
@@ -91,16 +88,7 @@ class Log:
             os.write(descriptor, piece)
 
     def _line(self, level: str, event: str, fields: dict[str, object]) -> bytes:
-        return self._render(self._time(), level, event, fields) + b"\n"
-
-    def _time(self) -> str:
-        """Now, in RFC 3339 with milliseconds; formatted once a second."""
-        now = time.time()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._formatted = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._formatted}.{int((now - second) * 1000):03d}Z"
+        return self._render(self._clock.now(), level, event, fields) + b"\n"
 
     def info(self, event: str, **fields: object) -> None:
         self.write("info", event, fields)

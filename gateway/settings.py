@@ -123,6 +123,19 @@ def _scanner_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _traces_url(value: str) -> str:
+    parts = urlsplit(value)
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port is not a number from 1 to 65535") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+        raise ValueError("expected a collector's address, for example http://collector:4318")
+    if parts.query or parts.fragment:
+        raise ValueError("expected no query and no fragment")
+    return value if parts.path.strip("/") else f"{value.rstrip('/')}/v1/traces"
+
+
 def _methods(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -395,6 +408,17 @@ class Settings(BaseModel):
         description="The language of refusals for those whose own is unknown, see "
         f"[docs/languages.md](docs/languages.md): {', '.join(f'`{tag}`' for tag in TAGS)}.",
     )
+    traces_url: Annotated[str, AfterValidator(_traces_url)] | None = Field(
+        None,
+        description="An OpenTelemetry collector, `http://host:4318`, that gets traces by "
+        "OTLP/HTTP, see [docs/tracing.md](docs/tracing.md); `/v1/traces` is added where there is "
+        "no path.",
+    )
+    traces_sample: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        1.0,
+        description="Of which share of the traces that begin here it gets them, from 0 to 1; of "
+        "others if those before say so.",
+    )
     log_format: Literal["json", "logfmt", "ecs", "combined", "console"] = Field(
         "json",
         description="`json`; `logfmt`; `ecs`, the Elastic Common Schema; `combined`, as Apache and "
@@ -552,6 +576,8 @@ def shown_value(name: str, value: object) -> str:
         return _PASSWORD.sub(":…@", value)
     if name.endswith(("max_file_size", "spool_limit", "scanner_largest")) and value is not None:
         return format_size(int(str(value))).replace(" ", "")
+    if name == "traces_sample" and isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, float):
         if value >= _HOUR and value % _HOUR == 0:
             return f"{value / _HOUR:g}h"

@@ -103,6 +103,17 @@ class StoredFile:
     content_type: str
 
 
+class Spans(NamedTuple):
+    """The ids, 16 hexadecimal digits each, of what a trace has of a request."""
+
+    parent: str
+    """Of whoever sent it; empty if the trace begins here."""
+    server: str
+    """Of the request itself."""
+    client: str
+    """Of its way to Mattermost, which is told this one."""
+
+
 class Trace(NamedTuple):
     """A request's place in a trace (https://www.w3.org/TR/trace-context/)."""
 
@@ -110,6 +121,8 @@ class Trace(NamedTuple):
     """32 hexadecimal digits."""
     headers: tuple[tuple[bytes, bytes], ...]
     """For Mattermost."""
+    spans: Spans | None = None
+    """None if nobody records it."""
 
 
 NO_TRACE = Trace("", ())

@@ -33,6 +33,7 @@ LEVELS = {
     "policy": 2,
     "accounting": 1.5,
     "decisions": 1.6,
+    "traces": 1.6,
     "audit": 1.2,
     "allocator": 1,
     "ledger": 1,
@@ -74,6 +75,7 @@ ONLY_IN = {
     "backports": {"inspection"},
     "prometheus_client": {"metrics"},
     "babel": {"languages"},
+    "opentelemetry": {"traces"},
 }
 """Libraries and the subjects that may know them."""
 

@@ -16,7 +16,8 @@ from tests.support.server import new_member
 from tests.support.websocket import open_socket
 from tests.support.wire import Client
 
-PAGE = Path(__file__).parent.parent / "docs" / "logs.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "logs.md"
 ISSUERS = """
 [issuers.forge]
 url = "{url}"
@@ -108,3 +109,14 @@ def test_the_first_fields_are_always_there(lines: list[dict[str, Any]]) -> None:
         *("endpoint", "status", "outcome", "reason", "duration"),
     ]
     assert all(list(line)[: len(always)] == always for line in lines)
+
+
+def test_each_other_event_is_documented_and_tested() -> None:
+    sources = "".join(file.read_text() for file in (ROOT / "gateway").rglob("*.py"))
+    told = set(re.findall(r"log\.(?:info|warning|error)\(\s*\"(\w+)\"", sources))
+    told |= {"library", "audit_writable", "audit_unwritable"}
+    text = (ROOT / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \|", text.partition("| event | meaning |")[2], re.M)
+    assert {name for row in rows for name in re.findall(r"\w+", row)} >= told
+    tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("test_*.py"))
+    assert {event for event in told if tests.count(f'"{event}"') < 1} == set()

@@ -124,8 +124,8 @@ class GatewayApp:
             account.bytes_received = body.received
             method, path = scope["method"], scope["raw_path"]
             account.bytes_sent = 0 if method == "HEAD" else responder.sent
-            if self._accountant.tells_visitor:
-                account.visitor = visitor(headers, scope["http_version"])
+            if self._accountant.wants_visitor(account):
+                account.visitor = visitor(headers, origin, scope["http_version"])
             if responder.tunnel is None:
                 self._close(account, method, path, origin)
             else:

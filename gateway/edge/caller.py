@@ -53,7 +53,11 @@ class Origin(NamedTuple):
 class Origins:
     """Reads origins, believing ``trusted`` proxies only."""
 
-    def __init__(self, trusted: Sequence[IPv4Network | IPv6Network]) -> None:
+    def __init__(
+        self, trusted: Sequence[IPv4Network | IPv6Network], record: int | None = None
+    ) -> None:
+        """``record`` is the threshold of traces that are recorded; None for none."""
+        self._record = record
         self._trusted = tuple(trusted)
         self._is_trusted = lru_cache(4096)(self._look_up)
 
@@ -61,7 +65,7 @@ class Origins:
         """The origin of a request that came over a connection from ``peer``."""
         peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
-            request_id, trace = new_request_id(), new_trace()
+            request_id, trace = new_request_id(), new_trace(self._record)
             about = [
                 *_forwarded("", peer, peer, scheme),
                 (b"x-request-id", request_id),
@@ -76,7 +80,7 @@ class Origins:
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = new_request_id()
-        trace = continued_trace(headers)
+        trace = continued_trace(headers, self._record)
         about = [
             *_forwarded(chain, peer, client, scheme),
             (b"x-request-id", request_id),
@@ -131,11 +135,12 @@ def upload_headers(headers: Mapping[bytes, bytes], host: bytes, origin: Origin) 
     return [(b"host", headers.get(b"host") or host), *kept, *origin.headers]
 
 
-def visitor(headers: Mapping[bytes, bytes], version: str) -> Visitor:
+def visitor(headers: Mapping[bytes, bytes], origin: Origin, version: str) -> Visitor:
     """What a client says of itself, without what may be secret: queries can have tokens in them."""
     agent = headers.get(b"user-agent", b"")[:_MOST_TOLD].decode("latin-1")
     referer = _QUERY.split(_USER_INFO.sub(b"//", headers.get(b"referer", b"")))[0]
-    return Visitor(f"HTTP/{version}", referer[:_MOST_TOLD].decode("latin-1"), agent)
+    scheme = dict(origin.headers)[b"x-forwarded-proto"].decode()
+    return Visitor(scheme, f"HTTP/{version}", referer[:_MOST_TOLD].decode("latin-1"), agent)
 
 
 def _request_ids() -> Iterator[bytes]:

@@ -54,6 +54,7 @@ class Passthrough:
 
         Raises UpstreamError, ClientGone, and whatever reading the body raises.
         """
+        account.pass_on()
         passage = passage or Passage(_content(body))
         if passage.content_type is not None:
             headers = _with_content_type(headers, passage.content_type)

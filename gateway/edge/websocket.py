@@ -42,6 +42,7 @@ class WebSockets:
         account: Account,
     ) -> None:
         """Forward one handshake, and what follows it. Raises UpstreamError, ClientGone."""
+        account.pass_on()
         handshake = self._mattermost.handshake(
             path + (b"?" + query if query else b""),
             request_lines(headers, origin, self._mattermost.host),

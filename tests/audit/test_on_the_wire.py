@@ -171,12 +171,18 @@ def test_logrotate(mattermost: StandInProcess, folder: Path, log: Path) -> None:
 @contextmanager
 def full_disk(gateway: GatewayProcess, log: Path) -> Iterator[None]:
     """The file system takes half a line more of ``log``, which is the largest file."""
-    before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, (log.stat().st_size + 100, before[1]))
+    before = fill_disk(gateway, log)
     try:
         yield
     finally:
         resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, before)
+
+
+def fill_disk(gateway: GatewayProcess, log: Path) -> tuple[int, int]:
+    before = resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE)
+    limit = (log.stat().st_size + 100, before[1])
+    resource.prlimit(gateway.pid, resource.RLIMIT_FSIZE, limit)
+    return before
 
 
 def padded(log: Path) -> None:
@@ -202,6 +208,19 @@ def test_a_full_disk_holds_up_nobody(mattermost: StandInProcess, folder: Path, l
         gateway.wait_for(lambda: gateway.ready() == (200, {"status": "ready"}), SECONDS)
     assert names(log) == ["a.txt", "b.txt"]
     assert verified(log).status == 0
+
+
+def test_lines_that_are_lost_in_the_end_are_told(
+    mattermost: StandInProcess, folder: Path, log: Path
+) -> None:
+    padded(log)
+    with auditing(mattermost, folder, log) as (gateway, client):
+        fill_disk(gateway, log)
+        assert client.raw("a.txt", b"hello").status == 201
+        gateway.wait_for_log("audit_unwritable", SECONDS)
+        assert gateway.terminate() == 0
+        (line,) = (line for line in gateway.log() if line["event"] == "audit_lost")
+    assert (line["level"], line["lines"]) == ("error", 1)
 
 
 def test_a_full_disk_stops_uploads_if_it_shall(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.edge.tracing import continued_trace, new_trace
+from gateway.edge.tracing import continued_trace, new_trace, sampling
 
 ID, STEP = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = re.compile("00-([0-9a-f]{32})-([0-9a-f]{16})-(0[01])")
@@ -74,3 +74,31 @@ def test_no_two_new_traces_are_the_same() -> None:
     traces = [new_trace() for _ in range(1000)]
     assert len({trace.id for trace in traces}) == 1000
     assert len({told(trace.headers)[1] for trace in traces}) == 1000
+
+
+def test_a_share_of_new_traces_is_recorded_as_their_ids_say() -> None:
+    threshold = sampling(0.25)
+    traces = [new_trace(threshold) for _ in range(1000)]
+    assert all((trace.spans is not None) == (int(trace.id[16:], 16) < 2**62) for trace in traces)
+    assert all(new_trace(sampling(1)).spans is not None for _ in range(1000))
+    assert all(new_trace(sampling(0)).spans is None for _ in range(1000))
+    assert new_trace().spans is None
+
+
+@pytest.mark.parametrize("threshold", [sampling(0), sampling(1)])
+def test_a_trace_that_goes_on_is_recorded_if_others_do(threshold: int) -> None:
+    trace = continued_trace({b"traceparent": f"00-{ID}-{STEP}-01".encode()}, threshold)
+    assert trace.spans is not None
+    assert trace.spans.parent == STEP
+    assert told(trace.headers) == (ID, trace.spans.client, "01")
+    assert trace.spans.server != trace.spans.client
+    unrecorded = continued_trace({b"traceparent": f"00-{ID}-{STEP}-00".encode()}, threshold)
+    assert unrecorded.spans is None
+    assert told(unrecorded.headers)[2] == "00"
+
+
+def test_a_new_trace_that_is_recorded_says_so() -> None:
+    trace = new_trace(sampling(1))
+    assert trace.spans is not None
+    assert trace.spans.parent == ""
+    assert told(trace.headers) == (trace.id, trace.spans.client, "01")

@@ -314,6 +314,7 @@ def test_revoked_while_it_uploads(scene: Scene) -> None:
         wire.wait_until_taken()
         assert keys(scene.keys_file, "revoke", "short-lived").status == 0
         scene.gateway.wait_for(lambda: client.raw("b.txt", b"hello").status == 401)
+        scene.gateway.wait_for_log("file_reloaded")
         wire.send(b"x" * (MIB // 2))
         assert wire.response().status == 201
     assert "none like it" in detail(scene, client.raw("b.txt", b"hello"))

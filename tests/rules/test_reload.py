@@ -33,6 +33,7 @@ def test_it_is_taken_over_and_a_bad_one_is_not(
         path.write_text(CLOSED)
         gateway.wait_for(lambda: answers("type_denied"))
         gateway.wait_for(lambda: gateway.metric(RELOADS, result="loaded") >= 1)
+        assert gateway.wait_for_log("policy_loaded")["rules"]
         assert gateway.ready() == (200, {"status": "ready"})
 
         path.write_text(WRONG)

@@ -28,7 +28,7 @@ def in_camel_case(name: str) -> str:
 def settings_schema() -> dict[str, Any]:
     properties = {
         in_camel_case(name): {
-            "type": ["string", "integer", "null"],
+            "type": ["string", "number" if name == "traces_sample" else "integer", "null"],
             "description": (field.description or "").replace("`", "'"),
         }
         for name, field in AllSettings.model_fields.items()

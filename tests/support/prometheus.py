@@ -54,12 +54,12 @@ class Prometheus:
 
 
 @contextmanager
-def scraping(admin_url: str, folder: Path) -> Iterator[Prometheus]:
+def scraping(admin_url: str, folder: Path, every: str = "200ms") -> Iterator[Prometheus]:
     """One that scrapes the gateway with this admin port, and more often than deployed."""
     text = CONFIGURATION.read_text()
     for shown, here in (
         ("127.0.0.1:8067", admin_url.removeprefix("http://")),
-        ("scrape_interval: 15s", "scrape_interval: 200ms"),
+        ("scrape_interval: 15s", f"scrape_interval: {every}"),
         ("prometheus-rules.yml", str(DEPLOY / "prometheus-rules.yml")),
     ):
         assert shown in text
