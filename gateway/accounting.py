@@ -83,6 +83,7 @@ class Account:
         "clock",
         "detail",
         "endpoint",
+        "file",
         "files",
         "headers",
         "is_upload",
@@ -118,6 +119,8 @@ class Account:
         self.bytes_received = 0
         self.bytes_sent = 0
         """Of the answer's body."""
+        self.file: FileAccount | None = None
+        """The one that came last."""
         self.files: list[FileAccount] = []
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         """What the answer says of quotas."""
@@ -129,6 +132,11 @@ class Account:
         """Seconds in each stage."""
         self._stage = -1
         self._entered = 0.0
+
+    @property
+    def stage(self) -> str:
+        """The present one of ``STAGES``; empty between them."""
+        return STAGES[self._stage] if self._stage >= 0 else ""
 
     def enter(self, stage: int) -> None:
         """The stage before ends here and ``stage`` begins."""
@@ -177,12 +185,20 @@ class Audit(Protocol):
 class Accountant:
     """Turns closed accounts into metrics and log lines."""
 
-    def __init__(self, metrics: Metrics, log: Log, audit: Audit | None = None) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        log: Log,
+        audit: Audit | None = None,
+        refusals: Audit | None = None,
+    ) -> None:
+        """``refusals`` hears only of what was not accepted."""
         self.metrics = metrics
         self.log = log
         self._audit = audit
         self.tells_visitor = log.tells_visitor
         """Whether anybody wants to know what clients say of themselves."""
+        self._refusals = refusals
 
     def open(self) -> Account:
         self.metrics.begin_request()
@@ -220,6 +236,8 @@ class Accountant:
                 metrics.would_refuse(rule, reason, request)
         if self._audit is not None:
             self._audit.close(account, client=client, id_=id_)
+        if account.outcome is not Outcome.ACCEPTED and self._refusals is not None:
+            self._refusals.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
             fields = _fields(account, method, path, client, id_, seconds)

@@ -18,6 +18,7 @@ LEVELS = {
     "key_commands": 5.5,
     "audit_commands": 5.5,
     "composition": 5,
+    "status_parts": 5.2,
     "policy_in_force": 4.5,
     "checking": 4.5,
     "methods": 4.5,
@@ -33,6 +34,7 @@ LEVELS = {
     "policy": 2,
     "accounting": 1.5,
     "decisions": 1.6,
+    "status": 1.7,
     "audit": 1.2,
     "allocator": 1,
     "ledger": 1,
@@ -74,6 +76,7 @@ ONLY_IN = {
     "backports": {"inspection"},
     "prometheus_client": {"metrics"},
     "babel": {"languages"},
+    "jinja2": {"edge"},
 }
 """Libraries and the subjects that may know them."""
 
