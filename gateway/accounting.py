@@ -88,6 +88,7 @@ class Account:
         "clock",
         "detail",
         "endpoint",
+        "file",
         "files",
         "headers",
         "is_upload",
@@ -123,6 +124,8 @@ class Account:
         self.bytes_received = 0
         self.bytes_sent = 0
         """Of the answer's body."""
+        self.file: FileAccount | None = None
+        """The one that came last."""
         self.files: list[FileAccount] = []
         self.headers: Sequence[tuple[bytes, bytes]] = ()
         """What the answer says of quotas."""
@@ -134,6 +137,11 @@ class Account:
         """Seconds in each stage."""
         self._stage = -1
         self._entered = 0.0
+
+    @property
+    def stage(self) -> str:
+        """The present one of ``STAGES``; empty between them."""
+        return STAGES[self._stage] if self._stage >= 0 else ""
 
     def enter(self, stage: int) -> None:
         """The stage before ends here and ``stage`` begins."""
@@ -232,11 +240,14 @@ class Accountant:
         log: Log,
         audit: Audit | None = None,
         traces: Traces | None = None,
+        refusals: Audit | None = None,
     ) -> None:
+        """``refusals`` hears only of what was not accepted."""
         self.metrics = metrics
         self.log = log
         self._audit = audit
         self._traces = traces
+        self._refusals = refusals
         self._account = Account if traces is None else TimedAccount
 
     def wants_visitor(self, account: Account) -> bool:
@@ -283,6 +294,8 @@ class Accountant:
             self._traces.close(
                 account, method=method, path=path, client=client, id_=id_, seconds=answered
             )
+        if account.outcome is not Outcome.ACCEPTED and self._refusals is not None:
+            self._refusals.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):
             fields = _fields(account, method, path, client, id_, seconds)

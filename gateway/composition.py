@@ -7,8 +7,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from starlette.applications import Starlette
-
 from gateway.accounting import Accountant, Traces
 from gateway.audit.file import AuditFile
 from gateway.audit.writer import AuditWriter
@@ -17,7 +15,7 @@ from gateway.body.spool import SpoolArea
 from gateway.checking.files import Checked, Unread, check
 from gateway.configuration import file_rules_from, ruleset_from, tls_from
 from gateway.decisions import Decisions
-from gateway.edge.admin import Readiness, admin_app
+from gateway.edge.admin import Readiness
 from gateway.edge.app import GatewayApp
 from gateway.edge.caller import Origins
 from gateway.edge.machines import MachineRequests
@@ -37,8 +35,7 @@ from gateway.ledger.quotas import LedgerUnavailable, account_of
 from gateway.logs import Log
 from gateway.methods import callers_from, keep_files
 from gateway.metrics.cells import Cells
-from gateway.metrics.exposition import Read, exposition, total
-from gateway.metrics.families import AUDIT_FAILING, CREDENTIAL_FILES, CREDENTIALS_STALE
+from gateway.metrics.families import CREDENTIAL_FILES
 from gateway.metrics.metrics import AuditMetrics, Metrics
 from gateway.policy.circumstances import Circumstances
 from gateway.policy_in_force import PolicyInForce
@@ -46,6 +43,7 @@ from gateway.refusals import Refused, audit_unavailable
 from gateway.scanner.clamd import ClamAV, ScanFailed
 from gateway.scanner.scanner import Scanner
 from gateway.settings import Settings
+from gateway.status.recent import RecentRefusals, UserNames
 from gateway.upload.booking import Booking
 from gateway.upload.delivery import Delivery
 from gateway.upload.examination import Examiner
@@ -122,6 +120,8 @@ class Parts:
             "audit": self._check_audit,
         }
         self.readiness = Readiness(checks, log, details=self._details)
+        self.refusals = RecentRefusals()
+        self.names = UserNames()
 
     def keep_files(self) -> None:
         """Keep what files say for workers that start while they are bad. Raises FileProblem."""
@@ -267,13 +267,13 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     audit = _audit(settings, parts.log, cells)
     decisions = None if audit is None else Decisions(audit.put)
     traces = _traces(settings)
-    accountant = Accountant(Metrics(cells), parts.log, decisions, traces)
+    accountant = Accountant(Metrics(cells), parts.log, decisions, traces, parts.refusals)
     metrics = accountant.metrics
     spools = _spools(settings)
 
     def sessions_of(ask: Ask) -> Sessions:
         return Sessions(
-            ask,
+            parts.names.hear(ask),
             ttl=settings.session_ttl,
             negative_ttl=settings.session_negative_ttl,
             size=settings.session_cache_size,
@@ -448,11 +448,3 @@ async def check_files(
 
 def _spools(settings: Settings) -> SpoolArea:
     return SpoolArea(settings.spool_dir or Path(tempfile.gettempdir()), settings.spool_limit)
-
-
-def admin(parts: Parts, read_metrics: Read) -> Starlette:
-    """The admin port's application."""
-    # Where there are workers, it is they who write the audit log and read credentials.
-    parts.audit_fails = lambda: total(read_metrics, AUDIT_FAILING) > 0
-    parts.stale_credentials = lambda file: total(read_metrics, CREDENTIALS_STALE, file) > 0
-    return admin_app(parts.readiness, partial(exposition, read_metrics))

@@ -22,6 +22,7 @@ from gateway.policy.selectors import NOTHING, TypeSelector
 from gateway.policy_file.problems import PolicyFileError, Problem
 from gateway.policy_file.reading import PolicyFile
 from gateway.settings import (
+    MIN_ADMIN_TOKEN,
     PREFIX,
     AllSettings,
     Settings,
@@ -92,6 +93,14 @@ def ruleset_from(settings: Settings, rules: Sequence[PolicyRule]) -> Ruleset:
         enforce=settings.enforce == "on",
         counted=COUNTED,
     )
+
+
+def quotas_from(settings: Settings, rules: Sequence[PolicyRule]) -> list[Quota]:
+    """All quotas that anybody may meet: first those of the settings, then those of ``rules``."""
+    found = list(parse_quotas(settings.quotas))
+    for rule in rules:
+        found += rule.effects.quotas or ()
+    return found
 
 
 def file_rules_from(settings: Settings) -> tuple[PolicyRule, ...]:
@@ -184,6 +193,27 @@ def method_problems(settings: Settings, *, with_files: bool) -> list[str]:
     return problems
 
 
+def admin_token_from(settings: Settings) -> str | None:
+    """What has to be known to see the status page. Raises SettingsError."""
+    file = settings.admin_token_file
+    if file is None:
+        return settings.admin_token.get_secret_value() if settings.admin_token else None
+    variable = f"{PREFIX}ADMIN_TOKEN_FILE={file}"
+    if settings.admin_token is not None:
+        raise SettingsError([f"{variable}: {PREFIX}ADMIN_TOKEN is set, too; one is enough"])
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        problem = f"this file cannot be read ({error.strerror})"
+        raise SettingsError([f"{variable}: {problem}"]) from None
+    except UnicodeDecodeError:
+        raise SettingsError([f"{variable}: this file holds no text"]) from None
+    if len(token) < MIN_ADMIN_TOKEN:
+        problem = f"the token in it has fewer than {MIN_ADMIN_TOKEN} characters"
+        raise SettingsError([f"{variable}: {problem}"])
+    return token
+
+
 def tls_from(settings: Settings) -> ssl.SSLContext | None:
     """How Mattermost proves to be itself; None without TLS. Raises SettingsError."""
     ca_file = settings.upstream_ca_file
@@ -256,10 +286,11 @@ def checked_settings(
     audit_log = settings.audit_log
     if audit_log is not None and (problem := _unwritable(audit_log)):
         problems.append(f"{PREFIX}AUDIT_LOG={audit_log}: {problem}")
-    try:
-        tls_from(settings)
-    except SettingsError as error:
-        problems += error.problems
+    for read in (tls_from, admin_token_from):
+        try:
+            read(settings)
+        except SettingsError as error:
+            problems += error.problems
     if problems:
         raise SettingsError(problems)
     return settings

@@ -4,25 +4,16 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, tzinfo
-from itertools import chain
 from typing import Any, NamedTuple
 
-from gateway.configuration import file_rules_from
-from gateway.ledger.engine import Entry, Ledger
+from gateway.configuration import file_rules_from, quotas_from
+from gateway.ledger.engine import Ledger
 from gateway.ledger.engines import ledger_from
-from gateway.ledger.language import parse_quota, parse_quotas, parse_zone
-from gateway.ledger.quotas import (
-    ROLES,
-    SCOPES,
-    LedgerUnavailable,
-    Quota,
-    account_of,
-    key_of,
-)
-from gateway.ledger.windows import Window, window
+from gateway.ledger.language import parse_quota, parse_zone
+from gateway.ledger.quotas import SCOPES, LedgerUnavailable, account_of, key_of
+from gateway.ledger.standings import Standing, Standings
 from gateway.settings import Settings
 from gateway.units import format_size
 
@@ -30,69 +21,11 @@ _LEASE = 60.0
 _HEADER = ("account", "quota", "limit", "used", "reserved", "taken", "resets")
 
 
-class _Row(NamedTuple):
-    """An account's use of one quota; without a quota, where none is set any more."""
+class _Books(NamedTuple):
+    """The ledger, and what it says."""
 
-    entry: Entry
-    quota: Quota | None
-
-    @property
-    def taken(self) -> int:
-        return sum(self.entry.usage)
-
-    @property
-    def share(self) -> float:
-        """How much of the limit is taken."""
-        return self.taken / self.quota.limit if self.quota else 0.0
-
-
-class _Books:
-    """The ledger, as the settings describe it."""
-
-    def __init__(self, settings: Settings, ledger: Ledger) -> None:
-        self.ledger = ledger
-        said = [parse_quotas(settings.quotas)]
-        said += [rule.effects.quotas or () for rule in file_rules_from(settings)]
-        # Of several for the same, that of the settings is shown, or that of the first rule.
-        found: dict[str, Quota] = {}
-        for quota in chain(*said):
-            found.setdefault(quota.name, quota)
-        self.quotas = list(found.values())
-        self.zone = parse_zone(settings.quota_timezone)
-        self.now = time.time()
-
-    def row(self, entry: Entry) -> _Row:
-        account, unit = account_of(entry.key)
-        scope = account.partition(":")[0]
-        for quota in self.quotas:
-            if (quota.scope, quota.unit, self.window(quota)) == (scope, unit, entry.window):
-                return _Row(entry, quota)
-        return _Row(entry, None)
-
-    def window(self, quota: Quota) -> Window:
-        return window(quota.period, self.now, self.zone)
-
-    async def rows(self) -> list[_Row]:
-        """Those first who are next to their limit."""
-        rows = [self.row(entry) for entry in await self.ledger.entries()]
-        return sorted(rows, key=lambda row: (-row.share, -row.taken, row.entry.key))
-
-    async def rows_of(self, account: str) -> list[_Row]:
-        """What ``account`` has of each quota, and a user also as whoever has a role."""
-        scope, _, name = account.partition(":")
-        rows = {}
-        for quota in self.quotas:
-            if quota.scope == scope or (scope == "user" and quota.scope in ROLES):
-                charged = account if quota.scope == scope else f"{quota.scope}:{name}"
-                key, when = key_of(charged, quota.unit), self.window(quota)
-                usage = await self.ledger.usage(key, when)
-                # That a user may have a role is no reason to show what it would allow.
-                if quota.scope == scope or any(usage):
-                    rows[key, when] = _Row(Entry(key, when, usage), quota)
-        for entry in await self.ledger.entries():
-            if account_of(entry.key)[0] == account:
-                rows.setdefault((entry.key, entry.window), self.row(entry))
-        return list(rows.values())
+    ledger: Ledger
+    standings: Standings
 
 
 def add_quota_command(commands: Any, settings: Callable[[], Settings]) -> None:
@@ -100,7 +33,7 @@ def add_quota_command(commands: Any, settings: Callable[[], Settings]) -> None:
     parser = commands.add_parser("quota", help="what is used of quotas")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
 
-    def action(name: str, do: Callable[..., Awaitable[list[_Row]]], about: str) -> Any:
+    def action(name: str, do: Callable[..., Awaitable[list[Standing]]], about: str) -> Any:
         found = actions.add_parser(name, help=about)
         found.add_argument("--json", action="store_true", help="for programs")
         found.set_defaults(command=lambda options: _run(settings(), options, do))
@@ -125,7 +58,7 @@ def _account(text: str) -> str:
 
 
 def _run(
-    settings: Settings, options: argparse.Namespace, do: Callable[..., Awaitable[list[_Row]]]
+    settings: Settings, options: argparse.Namespace, do: Callable[..., Awaitable[list[Standing]]]
 ) -> None:
     try:
         rows, zone = asyncio.run(_with_ledger(settings, options, do))
@@ -142,8 +75,8 @@ def _run(
 
 
 async def _with_ledger(
-    settings: Settings, options: argparse.Namespace, do: Callable[..., Awaitable[list[_Row]]]
-) -> tuple[list[_Row], tzinfo]:
+    settings: Settings, options: argparse.Namespace, do: Callable[..., Awaitable[list[Standing]]]
+) -> tuple[list[Standing], tzinfo]:
     ledger = ledger_from(
         settings.ledger_url,
         lease=_LEASE,
@@ -152,38 +85,39 @@ async def _with_ledger(
     )
     await ledger.open()
     try:
-        books = _Books(settings, ledger)
-        return await do(books, options), books.zone
+        zone = parse_zone(settings.quota_timezone)
+        standings = Standings(ledger, quotas_from(settings, file_rules_from(settings)), zone)
+        return await do(_Books(ledger, standings), options), zone
     finally:
         await ledger.close()
 
 
-async def _list(books: _Books, options: argparse.Namespace) -> list[_Row]:
-    return (await books.rows())[: options.top]
+async def _list(books: _Books, options: argparse.Namespace) -> list[Standing]:
+    return (await books.standings.all())[: options.top]
 
 
-async def _show(books: _Books, options: argparse.Namespace) -> list[_Row]:
-    return await books.rows_of(options.account)
+async def _show(books: _Books, options: argparse.Namespace) -> list[Standing]:
+    return await books.standings.of(options.account)
 
 
-async def _set(books: _Books, options: argparse.Namespace) -> list[_Row]:
+async def _set(books: _Books, options: argparse.Namespace) -> list[Standing]:
     scope = options.account.partition(":")[0]
     wanted = parse_quota(f"{scope} {options.amount}")
     if wanted.unit == "uploads":
         raise ValueError("uploads that run at once cannot be set")
     key = key_of(options.account, wanted.unit)
-    await books.ledger.correct(key, books.window(wanted), wanted.limit)
-    return await books.rows_of(options.account)
+    await books.ledger.correct(key, books.standings.window(wanted), wanted.limit)
+    return await books.standings.of(options.account)
 
 
-async def _reset(books: _Books, options: argparse.Namespace) -> list[_Row]:
-    for row in await books.rows_of(options.account):
+async def _reset(books: _Books, options: argparse.Namespace) -> list[Standing]:
+    for row in await books.standings.of(options.account):
         if row.entry.usage.used:
             await books.ledger.correct(row.entry.key, row.entry.window, 0)
-    return await books.rows_of(options.account)
+    return await books.standings.of(options.account)
 
 
-def _described(row: _Row, zone: tzinfo) -> dict[str, object]:
+def _described(row: Standing, zone: tzinfo) -> dict[str, object]:
     account, unit = account_of(row.entry.key)
     quota, when = row.quota, row.entry.window
     return {
@@ -201,7 +135,7 @@ def _time(at: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(at, zone).isoformat(timespec="minutes").replace("+00:00", "Z")
 
 
-def _table(rows: Sequence[_Row], zone: tzinfo = UTC) -> str:
+def _table(rows: Sequence[Standing], zone: tzinfo = UTC) -> str:
     lines: list[tuple[str, ...]] = [_HEADER]
     for row in rows:
         told = _described(row, zone)

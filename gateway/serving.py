@@ -23,13 +23,15 @@ from typing import Any
 import uvicorn
 
 from gateway.allocator import keep_freed_memory
-from gateway.composition import Parts, admin, gateway_app
+from gateway.composition import Parts, gateway_app
 from gateway.edge.protocol import GatewayServer, UploadProtocol
 from gateway.logs import Log, capture_libraries
 from gateway.metrics.cells import Cells, bury_worker, has_cells
 from gateway.metrics.exposition import one_process, several_workers
 from gateway.metrics.metrics import Metrics
 from gateway.settings import PREFIX, Settings, split_address
+from gateway.status.boards import FolderBoard, MemoryBoard
+from gateway.status_parts import AdminSide, telling_of_uploads
 
 BACKLOG = 2048
 KEEP_ALIVE = 75
@@ -195,11 +197,18 @@ async def _serve_alone(
     await parts.start()
     app, waiting = gateway_app(parts, cells)
     client_server = _Client(app, settings)
-    admin_server = _Admin(admin(parts, one_process(cells)))
+    board = MemoryBoard()
+    admin_side = AdminSide(parts, one_process(cells), board, _address(admin_listener))
+    admin_server = _Admin(admin_side.app)
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
     serving = asyncio.create_task(client_server.serve([listener]))
     telling = asyncio.create_task(parts.tell_of_scanner())
-    async with _files_kept_up_to_date(parts):
+    connections = client_server.server_state.connections
+    async with (
+        _files_kept_up_to_date(parts),
+        telling_of_uploads(parts, board, connections),
+        admin_side.telling(),
+    ):
         log.info("started", **_addresses(listener, admin_listener), workers=1)
         await _first(stop.wait(), serving, serving_admin)
         telling.cancel()
@@ -207,6 +216,7 @@ async def _serve_alone(
         parts.readiness.draining = True
         client_server.should_exit = True
         await serving
+    admin_side.close()
     admin_server.should_exit = True
     await serving_admin
     await waiting.close()
@@ -225,10 +235,12 @@ async def _work(settings: Settings, log: Log, listener: socket.socket, shared: P
         app, waiting = gateway_app(parts, cells)
         saving = asyncio.create_task(cells.keep_saving())
         server = _Client(app, settings)
-        serving = asyncio.create_task(server.serve([listener]))
-        await _first(stop.wait(), serving)
-        server.should_exit = True
-        await serving
+        connections = server.server_state.connections
+        async with telling_of_uploads(parts, FolderBoard(shared), connections):
+            serving = asyncio.create_task(server.serve([listener]))
+            await _first(stop.wait(), serving)
+            server.should_exit = True
+            await serving
         saving.cancel()
     await waiting.close()
     await parts.stop()
@@ -255,7 +267,9 @@ async def _supervise(
         parts.keep_files()
         await parts.start()
         parts.count_unconfirmed_with(Metrics(Cells(shared)).quota_unconfirmed)
-        admin_server = _Admin(admin(parts, several_workers(shared)))
+        board = FolderBoard(shared)
+        admin_side = AdminSide(parts, several_workers(shared), board, _address(admin_listener))
+        admin_server = _Admin(admin_side.app)
         serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
         running: set[Process] = set()
         workers = [
@@ -263,7 +277,10 @@ async def _supervise(
             for _ in range(settings.workers)
         ]
         telling = asyncio.create_task(parts.tell_of_scanner())
-        async with _files_kept_up_to_date(parts, partial(_hang_up, running, shared)):
+        async with (
+            _files_kept_up_to_date(parts, partial(_hang_up, running, shared)),
+            admin_side.telling(),
+        ):
             log.info("started", **_addresses(listener, admin_listener), workers=settings.workers)
             await _first(stop.wait(), serving_admin, *workers)
         telling.cancel()
@@ -272,6 +289,7 @@ async def _supervise(
         parts.readiness.draining = True
         listener.close()
         await asyncio.gather(*workers)
+        admin_side.close()
         admin_server.should_exit = True
         await serving_admin
         await parts.stop()

@@ -30,6 +30,8 @@ from gateway.units import format_size, parse_duration, parse_size
 
 PREFIX = "GATEWAY_"
 _HOUR = 3600.0
+MIN_ADMIN_TOKEN = 16
+"""Characters."""
 
 _PASSWORD = re.compile(r":[^:@/]*@")
 
@@ -200,7 +202,18 @@ class Settings(BaseModel):
     )
     listen: Address = Field("0.0.0.0:8066", description="Where clients come in.")
     admin_listen: Address = Field(
-        "127.0.0.1:8067", description="Where `/metrics`, `/healthz` and `/readyz` are served."
+        "127.0.0.1:8067",
+        description="Where the status page, `/metrics`, `/healthz` and `/readyz` are served.",
+    )
+    admin_token: SecretStr | None = Field(
+        None,
+        min_length=MIN_ADMIN_TOKEN,
+        description="What has to be known to see the status page and its `/api`, see "
+        "[docs/status-page.md](docs/status-page.md); without one they are for this machine only. "
+        "At least 16 characters.",
+    )
+    admin_token_file: FilePath | None = Field(
+        None, description="A file with that token, in place of it."
     )
     workers: WholeNumber = Field(1, ge=1, le=64, description="Worker processes.")
     mode: Literal["proxy", "uploads"] = Field(
@@ -476,7 +489,7 @@ AllSettings = create_model("AllSettings", __base__=Settings, **_rule_fields())
 """The same, and those of each rule of the guard table; all that ``load`` makes are such."""
 
 
-_SECRETS = frozenset({"account_token"})
+_SECRETS = frozenset({"account_token", "admin_token"})
 """Settings whose values nobody is shown."""
 
 

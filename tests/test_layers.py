@@ -18,6 +18,7 @@ LEVELS = {
     "key_commands": 5.5,
     "audit_commands": 5.5,
     "composition": 5,
+    "status_parts": 5.2,
     "policy_in_force": 4.5,
     "checking": 4.5,
     "methods": 4.5,
@@ -34,6 +35,7 @@ LEVELS = {
     "accounting": 1.5,
     "decisions": 1.6,
     "traces": 1.6,
+    "status": 1.7,
     "audit": 1.2,
     "allocator": 1,
     "ledger": 1,
@@ -76,6 +78,7 @@ ONLY_IN = {
     "prometheus_client": {"metrics"},
     "babel": {"languages"},
     "opentelemetry": {"traces"},
+    "jinja2": {"edge"},
 }
 """Libraries and the subjects that may know them."""
 

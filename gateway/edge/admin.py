@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
 from typing import Protocol
 
@@ -51,6 +51,11 @@ class Readiness:
         self._problems: dict[str, str] = {}
         self.draining = False
 
+    @property
+    def known(self) -> Mapping[str, str]:
+        """What did not work when it was last asked for."""
+        return self._problems
+
     async def problems(self) -> dict[str, str]:
         """What does not work, by part; empty means ready."""
         if self.draining:
@@ -96,8 +101,8 @@ def _wants_openmetrics(accept: str) -> bool:
     return openmetrics > 0 and openmetrics >= plain
 
 
-def admin_app(readiness: Readiness, exposition: Exposition) -> Starlette:
-    """``/metrics``, ``/healthz``, ``/readyz``."""
+def admin_app(readiness: Readiness, exposition: Exposition, more: Sequence[Route]) -> Starlette:
+    """``/metrics``, ``/healthz``, ``/readyz``, and ``more``."""
 
     async def metrics(request: Request) -> Response:
         openmetrics = _wants_openmetrics(request.headers.get("accept", ""))
@@ -120,5 +125,6 @@ def admin_app(readiness: Readiness, exposition: Exposition) -> Starlette:
             Route("/metrics", metrics),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
+            *more,
         ]
     )

@@ -108,6 +108,8 @@ class GatewayApp:
         origin = self._origins.read(peer, scope["scheme"], headers)
         account.trace = origin.trace
         cycle = scope["extensions"].get(POUR)
+        if cycle is not None:
+            cycle.account, cycle.origin = account, origin
         body = RequestBody(receive, cycle, _length(headers))
         responder = Responder(send, origin.request_id, cycle)
         try:

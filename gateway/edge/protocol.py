@@ -27,6 +27,8 @@ import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from gateway.accounting import Account
+from gateway.edge.caller import Origin
 from gateway.edge.handshake import asks_for_websocket
 from gateway.edge.head import check_target
 from gateway.edge.pump import WORTH_IT, Pump
@@ -79,6 +81,7 @@ class Cycle:
         "_protocol",
         "_unsent_head",
         "abandon",
+        "account",
         "answered",
         "arrived",
         "disconnected",
@@ -86,6 +89,7 @@ class Cycle:
         "keep_alive",
         "malformed",
         "more_body",
+        "origin",
         "pieces",
         "scope",
         "stalled",
@@ -109,6 +113,9 @@ class Cycle:
         self.answered = False
         self.abandon: Callable[[], None] | None = None
         """To be called when the client is gone."""
+        self.account: Account | None = None
+        """Of the request, once there is one."""
+        self.origin: Origin | None = None
         self.task: asyncio.Task[None] | None = None
         """Runs the application."""
         self.ends_with_connection = False
@@ -125,6 +132,7 @@ class Cycle:
         finally:
             self.scope["extensions"].clear()  # a circle that would wait for the collector
             self.abandon = None  # another one
+            self.account = self.origin = None
             self._protocol.ended(self)
 
     def wake(self) -> None:
@@ -317,6 +325,19 @@ class UploadProtocol(asyncio.Protocol):
         """Whether something came that is not HTTP: nothing after it can be understood."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
+
+    @property
+    def running(self) -> Cycle | None:
+        """The request that is being answered."""
+        return self._running
+
+    @property
+    def arrived(self) -> int:
+        """Bytes of the running request's body that have come, those in a pump included."""
+        if self._running is None:
+            return 0
+        pump = self._pump
+        return self._running.arrived + (0 if pump is None else pump.wanted - pump.missing)
 
     # asyncio.Protocol
 

@@ -43,6 +43,7 @@ class Pump(asyncio.BufferedProtocol):
         self._buffer = _buffers.pop() if _buffers else bytearray(BUFFER)
         self._view = memoryview(self._buffer)
         self.missing = missing
+        self.wanted = missing
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._paused = False
 

@@ -24,7 +24,17 @@ Lapsed = Callable[[str, int], None]
 """Hears of what a dead process left due: how much was booked, and to which key."""
 
 
-class Ledger(Protocol):
+class NoticeBoard(Protocol):
+    """Where processes put up short texts for each other."""
+
+    async def post(self, name: str, text: str, ttl: float) -> None:
+        """Put up ``text`` in place of what ``name`` said before, for ``ttl`` seconds."""
+
+    async def notices(self, prefix: str) -> dict[str, str]:
+        """What is up by names that begin with ``prefix``."""
+
+
+class Ledger(NoticeBoard, Protocol):
     """Counts what is stored and reserved.
 
     What a process that dies has reserved is released when its lease has run out, unless it is

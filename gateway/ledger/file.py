@@ -1,7 +1,8 @@
 """The ledger's SQLite file, spoken to synchronously and without ever waiting.
 
 ``used`` has what is stored, ``held`` what the processes (owners) hold for running uploads,
-``owners`` their leases, and ``sessions`` the upload sessions. What an owner holds that is due is
+``owners`` their leases, ``sessions`` the upload sessions, and ``notices`` what processes tell each
+other. What an owner holds that is due is
 held by its negative, which has a lease of its own, so that gateways that know nothing of this see
 one more owner. When such a lease ends, what was due is booked, and remembered in ``lapsed``, in
 case that its owner lives and settles it after all. A commit is one append to the
@@ -23,11 +24,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gateway.ledger.book import Slot
+from gateway.ledger.notices import SCHEMA as NOTICES_SCHEMA
+from gateway.ledger.notices import NoticeRows
 from gateway.ledger.quotas import LedgerUnavailable, Usage
 from gateway.ledger.sessions import SCHEMA as SESSIONS_SCHEMA
 from gateway.ledger.sessions import SESSIONS, SessionRows
 
-_VERSION = 3
+_VERSION = 4
 # A commit writes whole pages to the log. Rows are short, so small pages halve its cost.
 _PAGE_SIZE = 1024
 # Checkpoint once the log is this long, in bytes.
@@ -70,9 +73,10 @@ CREATE TABLE lapsed (
 """
 
 _MISSING = {
-    0: _SCHEMA + SESSIONS_SCHEMA + _LAPSED_SCHEMA,
-    1: SESSIONS_SCHEMA + _LAPSED_SCHEMA,
-    2: _LAPSED_SCHEMA,
+    0: _SCHEMA + SESSIONS_SCHEMA + _LAPSED_SCHEMA + NOTICES_SCHEMA,
+    1: SESSIONS_SCHEMA + _LAPSED_SCHEMA + NOTICES_SCHEMA,
+    2: _LAPSED_SCHEMA + NOTICES_SCHEMA,
+    3: NOTICES_SCHEMA,
 }
 """What files of older versions lack; an empty one has version 0."""
 
@@ -193,6 +197,21 @@ class LedgerFile:
         self._connection, self._identity = connection, (found.st_dev, found.st_ino)
         return connection
 
+    def entries(self, now: float) -> list[tuple[Slot, Usage]]:
+        """All accounts in windows that have not ended, as they were last written: for another
+        thread, on a connection of its own, since there may be very many.
+
+        Raises LedgerUnavailable.
+        """
+        try:
+            with contextlib.closing(_connect(self._file, patience=1.0)) as connection:
+                rows = connection.execute(_ENTRIES, (now,)).fetchall()
+        except sqlite3.Error as error:
+            raise LedgerUnavailable(
+                f"the quota ledger {self._path} cannot be read: {error}"
+            ) from error
+        return [((end, start, key), Usage(used, held)) for end, start, key, used, held in rows]
+
     def log_is_long(self) -> bool:
         """Whether :meth:`checkpoint` is due."""
         try:
@@ -242,6 +261,10 @@ class Transaction:
         self._usages.clear()
         return SessionRows(self._connection)
 
+    @property
+    def notices(self) -> NoticeRows:
+        return NoticeRows(self._connection)
+
     def add_used(self, amounts: Sequence[tuple[Slot, int]]) -> None:
         if amounts:
             self._connection.executemany(_ADD_USED, [(*slot, amount) for slot, amount in amounts])
@@ -251,11 +274,6 @@ class Transaction:
         # What has lapsed counts in no other way any more.
         forget = "DELETE FROM lapsed WHERE ends = ? AND starts = ? AND key = ?"
         self._connection.execute(forget, slot)
-
-    def entries(self, now: float) -> list[tuple[Slot, Usage]]:
-        """All accounts in windows that have not ended."""
-        rows = self._connection.execute(_ENTRIES, (now,)).fetchall()
-        return [((end, start, key), Usage(used, held)) for end, start, key, used, held in rows]
 
     def set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
         if not amounts:

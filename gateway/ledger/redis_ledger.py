@@ -38,6 +38,7 @@ from gateway.ledger.quotas import (
     files_of,
 )
 from gateway.ledger.redis_client import Command, Courier, RedisAddress, Reply
+from gateway.ledger.redis_notices import RedisNotices
 from gateway.ledger.redis_scripts import Script
 from gateway.ledger.redis_sessions import RedisSessions
 from gateway.ledger.windows import FOREVER, Window
@@ -118,6 +119,7 @@ class RedisLedger:
         self._ended: dict[str, tuple[int, int]] = {}
         self._sessions = RedisSessions(self._ask, self._on, self._at)
         self._sessions_in_use: Counter[str] = Counter()
+        self._notices = RedisNotices(self._ask, self._on)
         self._living: tuple[str, list[str]] = ("0", [])
         self._looked: dict[Slot, tuple[float, list[str]]] = {}
         self._renewing: asyncio.Lock
@@ -559,6 +561,18 @@ class RedisLedger:
         if owed := self._ended.get(session_id):
             await self._sessions.end(session_id, *owed)
             self._ended.pop(session_id, None)
+
+    # Notices.
+
+    async def post(self, name: str, text: str, ttl: float) -> None:
+        """Put up ``text`` in place of what ``name`` said before. Raises LedgerUnavailable."""
+        self._usable()
+        await self._notices.post(name, text, ttl)
+
+    async def notices(self, prefix: str) -> dict[str, str]:
+        """What is up by names that begin with ``prefix``. Raises LedgerUnavailable."""
+        self._usable()
+        return await self._notices.read(prefix)
 
     # Asking.
 

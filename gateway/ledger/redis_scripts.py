@@ -15,6 +15,8 @@ An upload *session* is a hash: ``n`` the note (until it expired or ended), ``w``
 renewed, ``t`` its ttl, ``d`` bytes due, ``i`` the id under which it holds, ``x`` what it holds,
 ``f`` with what it ended.
 
+A *notice* is a string: until when it is up, a space, and its text.
+
 Every script's first argument is the time in seconds; empty for the server's own. Amounts are
 below 2**53, so that Lua counts them exactly; they are formatted, since it writes 1e+15 by itself.
 """
@@ -358,3 +360,19 @@ return {'expired', found[5], found[6]}
 """
 )
 """Looks whether its time is over, and ends it with what is due then."""
+
+# Notices.
+
+NOTICE_POST = _script(
+    """
+local ttl = tonumber(ARGV[3])
+local text = string.format('%.6f ', now + ttl) .. ARGV[2]
+redis.call('SET', key, text, 'PX', string.format('%.0f', ttl * 1000))
+""",
+)
+NOTICE_READ = _script(
+    """
+local ends, text = string.match(redis.call('GET', key) or '', '^([%d.]+) (.*)$')
+return ends and tonumber(ends) > now and text
+""",
+)

@@ -204,13 +204,21 @@ class SQLiteLedger:
     async def entries(self) -> list[Entry]:
         """All that was stored or is reserved in windows that have not ended."""
         await self.check()  # which releases what nobody holds any more
-        found = await self._submit(lambda t: t.entries(self._clock()))
+        found = await asyncio.to_thread(self._file.entries, self._clock())
         return [Entry(key, Window(start, end), usage) for (end, start, key), usage in found]
 
     async def correct(self, key: str, window: Window, used: int) -> None:
         """What is stored by ``key`` in ``window`` counts as ``used`` from now on."""
         slot = (window.end, window.start, key)
         await self._submit(lambda t: t.set_used(slot, used))
+
+    async def post(self, name: str, text: str, ttl: float) -> None:
+        """Put up ``text`` in place of what ``name`` said before. Raises LedgerUnavailable."""
+        await self._submit(lambda t: t.notices.post(name, text, self._clock() + ttl))
+
+    async def notices(self, prefix: str) -> dict[str, str]:
+        """What is up by names that begin with ``prefix``. Raises LedgerUnavailable."""
+        return await self._submit(lambda t: t.notices.read(prefix, self._clock()))
 
     async def open_session(
         self, session_id: str, reservation: Reservation, *, note: str, ttl: float
@@ -419,6 +427,7 @@ class SQLiteLedger:
         transaction.prune(self._clock() - _KEPT_AFTER_END)
         transaction.prune_lapsed(self._clock() - _LAPSED_KEPT)
         transaction.sessions.prune(self._clock() - _KEPT_AFTER_END)
+        transaction.notices.prune(self._clock())
 
     async def _checkpoint(self) -> None:
         if self._file.log_is_long():

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway.ledger.language import format_limit
 from gateway.ledger.quotas import Quota
@@ -31,13 +31,32 @@ _EFFECTS = {
 _METADATA = {Metadata.KEEP: "false", Metadata.REMOVE: "true", Metadata.REQUIRE: "require"}
 
 
+class DescribedRule(NamedTuple):
+    """A rule in words."""
+
+    name: str
+    when: str
+    watched: bool
+    effects: list[str]
+
+
+def described_rule(rule: PolicyRule) -> DescribedRule:
+    """When it applies, and what it says."""
+    effects = [
+        line
+        for name, value in rule.effects.said().items()
+        for line in _effect(_EFFECTS.get(name, name), value)
+    ]
+    return DescribedRule(rule.name, _when(rule.conditions), not rule.enforce, effects)
+
+
 def described(rules: Sequence[PolicyRule]) -> Iterator[str]:
     """Lines that say in which order rules are asked, when they apply, and what they say."""
-    for number, rule in enumerate(rules, 1):
-        watched = "" if rule.enforce else ", only watched"
-        yield f"{number}. {rule.name}: {_when(rule.conditions)}{watched}"
-        for name, value in rule.effects.said().items():
-            yield from _effect(_EFFECTS.get(name, name), value)
+    for number, rule in enumerate(map(described_rule, rules), 1):
+        watched = ", only watched" if rule.watched else ""
+        yield f"{number}. {rule.name}: {rule.when}{watched}"
+        for effect in rule.effects:
+            yield f"   {effect}"
 
 
 def _when(conditions: Conditions) -> str:
@@ -54,7 +73,7 @@ def _effect(key: str, value: object) -> Iterator[str]:
         for item in fields(value):
             yield from _effect(f"{key}.{item.name}", getattr(value, item.name))
     else:
-        yield f"   {key} = {_shown(key, value) or '[]'}"
+        yield f"{key} = {_shown(key, value) or '[]'}"
 
 
 def _shown(key: str, value: Any) -> str:

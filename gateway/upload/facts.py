@@ -37,7 +37,7 @@ class Accounted:
         self._closing = closing
 
     def __enter__(self) -> None:
-        pass
+        self._account.file = self._facts
 
     def __exit__(
         self,

@@ -433,7 +433,7 @@ async def test_a_file_of_another_version(new_ledger: NewSQLite, path: Path) -> N
     await (await new_ledger()).close()
     with stranger(path) as connection:
         connection.execute("PRAGMA user_version = 77")
-    with pytest.raises(LedgerUnavailable, match="it has version 77, and 3 is understood"):
+    with pytest.raises(LedgerUnavailable, match="it has version 77, and 4 is understood"):
         await new_ledger()
 
 
@@ -464,7 +464,7 @@ async def test_a_file_of_version_1_learns_of_sessions(
     await ledger.end_session("s", 300)
     assert await ledger.usage("user:ada", TODAY) == Usage(800, 0)
     with stranger(version_1) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
+        assert connection.execute("PRAGMA user_version").fetchone() == (4,)
 
 
 async def test_a_locked_file_of_version_1_is_waited_for(

@@ -15,7 +15,7 @@ FILE = (
     / "mattermost-upload-gateway"
     / "values.schema.json"
 )
-SECRET = {"account_token"}
+SECRET = {"account_token", "admin_token"}
 """Settings that come from a Secret only."""
 
 
