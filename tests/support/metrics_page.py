@@ -92,7 +92,7 @@ QUERIES = {
     families.SCAN_SECONDS: "histogram_quantile(0.95, sum by (le) (rate({name}_bucket[5m])))",
     families.QUOTA_CLAIMS: 'sum by (scope, unit) (increase({name}{{result="exceeded"}}[1h]))',
     families.LEDGER_TROUBLE: "sum(increase({name}[1h])) or vector(0)",
-    families.QUOTA_UNCONFIRMED: "sum by (scope, unit) (increase({name}[1d]))",
+    families.QUOTA_UNCONFIRMED: "sum by (scope, unit) (increase({name}[1d])) or vector(0)",
     families.AUDIT_LINES: 'sum(increase({name}{{result="lost"}}[1h]))',
     families.AUDIT_FAILING: "sum({name}) > 0",
 }
