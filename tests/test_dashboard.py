@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.metrics.families import QUOTA_UNCONFIRMED
 from gateway.standin.process import StandInProcess
 from tests.rules.support import client_of, gateway_with
 from tests.support.gateway import GatewayProcess
@@ -123,7 +124,9 @@ def test_each_query_finds_data(
     gateway: GatewayProcess, prometheus: Prometheus, mattermost: StandInProcess
 ) -> None:
     client = client_of(gateway, mattermost)
-    wanted = {**EXPRESSIONS, **{family.name: query(family) for family in QUERIES}}
+    # Nobody dies here while Mattermost stores a file, which is what that counts.
+    told = {family.name: query(family) for family in QUERIES if family is not QUOTA_UNCONFIRMED}
+    wanted = {**EXPRESSIONS, **told}
     # Whether these are more than 0 is their question, and here they are not.
     wanted = {name: text.removesuffix(" > 0") for name, text in wanted.items()}
     change_policy(gateway)
