@@ -439,5 +439,5 @@ def test_a_gateway_shows_itself_while_its_ledger_is_down(
         assert found["last_hour"]["failed"] == {"ledger_unavailable": 1}
         page = ask(gateway, "/").body.decode()
         assert "Only this gateway’s own uploads are shown." in page
-        (refusal,) = told(gateway, "refusals")["refusals"]
+        (refusal,) = eventually(gateway, "refusals", lambda d: bool(d["refusals"]))["refusals"]
         assert (refusal["name"], refusal["outcome"]) == ("b.txt", "failed")
