@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from gateway.languages.catalogue import TAGS, language
 from gateway.phrases import Language
 
-_BY_NAME = {tag.lower(): tag for tag in TAGS}
+_BY_NAME = {tag.partition("-")[0]: tag for tag in TAGS} | {tag.lower(): tag for tag in TAGS}
+"""Who speaks another variety of a language understands the one that there is."""
 _LONGEST = 200
 """Bytes of Accept-Language that are looked at: browsers send a third of that."""
 

@@ -22,6 +22,9 @@ NOT_UPLOADED = {
     "en": "“a.exe” was not uploaded: files ending in .exe are not allowed here.",
     "de": "„a.exe“ wurde nicht hochgeladen: Dateien mit der Endung .exe sind hier nicht erlaubt.",
     "es": "«a.exe» no se subió: aquí no se permiten archivos que terminen en .exe.",
+    "it": "“a.exe” non è stato caricato: qui non sono ammessi file che terminano in .exe.",
+    "nl": "“a.exe” is niet geüpload: bestanden die eindigen op .exe zijn hier niet toegestaan.",
+    "pt-BR": "“a.exe” não foi enviado: arquivos que terminam em .exe não são permitidos aqui.",
     "fr": "«\N{NO-BREAK SPACE}a.exe\N{NO-BREAK SPACE}» n’a pas été envoyé\N{NO-BREAK SPACE}: "
     "les fichiers se terminant par .exe ne sont pas autorisés ici.",
 }
