@@ -12,7 +12,6 @@ from gateway.values import Outcome
 Put = Callable[[dict[str, object]], None]
 _USUAL_ANSWER = re.compile(rb'\{"file_infos":\[\{"id":"([a-z0-9]{26})"')
 """To an attachment: told from its beginning, which is faster than to parse it."""
-_OPTIONAL = ("promised", "scan", "scan_detail", "sha256")
 
 
 class Decisions:
@@ -27,15 +26,16 @@ class Decisions:
         refused_early = account.is_upload and account.outcome is not Outcome.ACCEPTED
         if not account.files and not refused_early:
             return
-        common = _common(account, self._clock.now(), client, id_)
+        when = self._clock.now()
         for file in account.files:
-            self._put(common | _file(file))
+            self._put(_of_file(_of_request(account, when, client, id_), file))
         if not account.files:
-            self._put(common | {"event": "request"})
+            self._put(_of_request(account, when, client, id_))
 
 
-def _common(account: Account, when: str, client: str, id_: str) -> dict[str, object]:
+def _of_request(account: Account, when: str, client: str, id_: str) -> dict[str, object]:
     fields: dict[str, object] = {
+        "event": "request",
         "time": when,
         "request_id": id_,
         "trace_id": account.trace.id,
@@ -54,19 +54,23 @@ def _common(account: Account, when: str, client: str, id_: str) -> dict[str, obj
     return fields
 
 
-def _file(file: FileAccount) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "event": "file",
-        "name": file.name,
-        "type": file.content_type,
-        "size": file.size,
-        "rule": file.rule or "settings",
-        "outcome": file.outcome,
-        "reason": file.reason,
-    }
-    for name in _OPTIONAL:
-        if (value := getattr(file, name)) is not None:
-            fields[name] = value
+def _of_file(fields: dict[str, object], file: FileAccount) -> dict[str, object]:
+    """The ``fields`` of its request, with what is known of one file in place of some."""
+    fields["event"] = "file"
+    fields["name"] = file.name
+    fields["type"] = file.content_type
+    fields["size"] = file.size
+    fields["rule"] = file.rule or "settings"
+    fields["outcome"] = file.outcome
+    fields["reason"] = file.reason
+    if file.promised is not None:
+        fields["promised"] = file.promised
+    if file.scan is not None:
+        fields["scan"] = file.scan
+    if file.scan_detail is not None:
+        fields["scan_detail"] = file.scan_detail
+    if file.sha256 is not None:
+        fields["sha256"] = file.sha256
     if file.would_refuse:
         fields["would_refuse"] = dict(file.would_refuse)
     if file.outcome is Outcome.ACCEPTED and (file_id := _file_id(file.answer)):

@@ -16,7 +16,7 @@ from gateway.audit.file import AuditFile, Document
 CAPACITY = 10_000
 """Lines that wait at most."""
 _AT_ONCE = 1000
-_GATHER = 0.02
+_GATHER = 0.05
 """Seconds for which lines are gathered, since the way to the file costs more than a line."""
 _RETRY = 1.0
 _SYNC_EVERY = 1.0
