@@ -13,10 +13,10 @@ from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers, visitor
+from gateway.edge.cycle import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
 from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
-from gateway.edge.protocol import MALFORMED, POUR, WEBSOCKET
 from gateway.edge.responder import Responder
 from gateway.edge.unlisted import Asked, Unlisted
 from gateway.edge.websocket import WebSockets

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import MALFORMED, STALLED, Cycle
+from gateway.edge.cycle import MALFORMED, STALLED, Cycle
 from gateway.refusals import Refused, client_too_slow, malformed_request
 from gateway.upload.request import ClientGone
 from gateway.upstream.sink import Sink

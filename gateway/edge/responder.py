@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.edge.protocol import SWITCH, WHOLE, Cycle
+from gateway.edge.cycle import SWITCH, WHOLE, Cycle
 from gateway.edge.tunnel import Tunnel
 from gateway.upload.request import Answer, ClientGone, RawHeaders
 

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Any
 
 from gateway.accounting import Account
-from gateway.edge.protocol import Cycle, UploadProtocol
+from gateway.edge.cycle import Cycle
+from gateway.edge.protocol import UploadProtocol
 from gateway.status.recent import machine_of
 from gateway.status.values import RunningUpload, shown_name
 

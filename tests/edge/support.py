@@ -11,7 +11,8 @@ from typing import Any
 import uvicorn
 from uvicorn.server import ServerState
 
-from gateway.edge.protocol import WHOLE, GatewayServer, UploadProtocol
+from gateway.edge.cycle import WHOLE
+from gateway.edge.protocol import GatewayServer, UploadProtocol
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Any]]

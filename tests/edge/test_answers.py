@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.edge.answers import render
-from gateway.edge.protocol import WHOLE
+from gateway.edge.cycle import WHOLE
 from gateway.edge.responder import Responder
 from gateway.refusals import Refusal
 from gateway.upload.request import Answer, ClientGone

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.edge.protocol import BODY_BUFFER, MALFORMED
+from gateway.edge.cycle import MALFORMED
+from gateway.edge.protocol import BODY_BUFFER
 from tests.edge.support import (
     GET,
     MIB,

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from gateway.edge.protocol import HEAD_LIMIT, HEAD_TIMEOUT, MALFORMED, STALLED
+from gateway.edge.cycle import MALFORMED, STALLED
+from gateway.edge.protocol import HEAD_LIMIT, HEAD_TIMEOUT
 from tests.edge.support import (
     CLIENT_TIMEOUT,
     GET,
