@@ -7,7 +7,7 @@ Its hash is the SHA-256 of these bytes, without the newline behind them.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from gateway.log_formats import encoded
@@ -36,11 +36,17 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def forge(link: Link, document: Mapping[str, Any]) -> tuple[bytes, Link]:
-    """The line, without a newline, that says ``document`` and follows ``link``."""
-    number = link.number + 1
-    line = encoded({**document, "seq": number, "prev": link.hash}, sort=True)
-    return line, Link(number, digest(line))
+def forge(link: Link, documents: Iterable[Mapping[str, Any]]) -> tuple[bytes, Link]:
+    """The lines that say ``documents`` and follow ``link``, and what follows them."""
+    number, before = link
+    lines = bytearray()
+    for document in documents:
+        number += 1
+        line = encoded({**document, "seq": number, "prev": before}, sort=True)
+        before = digest(line)
+        lines += line
+        lines += b"\n"
+    return bytes(lines), Link(number, before)
 
 
 def read_link(line: bytes) -> tuple[Link, Link]:

@@ -67,11 +67,7 @@ class AuditFile:
         with self._locked():
             self._log = _opened(self._path, self._log, os.O_APPEND)
             link, notes = self._catch_up()
-            lines = []
-            for document in (*notes, *documents):
-                line, link = forge(link, document)
-                lines.append(line + b"\n")
-            self._write(b"".join(lines), link)
+            self._write(*forge(link, [*notes, *documents]))
 
     def sync(self) -> None:
         """What was appended survives a power cut. Raises OSError."""
