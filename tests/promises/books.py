@@ -31,7 +31,7 @@ class Books:
         self.start = self.charged(), self.stored()
 
     def charged(self) -> int:
-        return usage(self.folder, self.user["id"]).used
+        return usage(self.folder, self.user["id"], patience=0.2).used
 
     def reserved(self) -> int:
         return usage(self.folder, self.user["id"]).reserved

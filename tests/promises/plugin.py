@@ -92,7 +92,7 @@ class Plugin:
 
     def charged(self, user: str) -> int:
         """Bytes that count against a user's quota."""
-        return usage(self.gateway.folder, user).used
+        return usage(self.gateway.folder, user, patience=0.2).used
 
     def forget(self) -> None:
         """As if nothing had come yet."""

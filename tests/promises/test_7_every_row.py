@@ -333,7 +333,7 @@ def test_users_files_count_and_administrators_do_not(
     before = usage(quota_gateway.folder, admin_id)
     at = Row(row, stand_in, quota_gateway)
     assert at.send(at.case.content).status == at.case.status
-    after = usage(quota_gateway.folder, admin_id)
+    after = usage(quota_gateway.folder, admin_id, patience=5)
     kept = row.counts and at.case.status < 300
     assert after.used - before.used == (len(at.case.content) if kept else 0)
     assert after.reserved == before.reserved == 0

@@ -9,12 +9,13 @@ from gateway.ledger.sqlite import SQLiteLedger
 from gateway.ledger.windows import window
 
 
-def usage(folder: Path, user_id: str) -> Usage:
+def usage(folder: Path, user_id: str, patience: float = 0.0) -> Usage:
     """What is charged to a user today in the ledger of the gateway in ``folder``.
 
-    What nobody waits for is written within moments after an answer, and is waited for here.
+    What nobody waits for is written within moments after an answer: ``patience`` (seconds) lets
+    what is still reserved be booked.
     """
-    deadline = time.monotonic() + 1
+    deadline = time.monotonic() + patience
     while True:
         found = asyncio.run(_usage(folder / "ledger.sqlite3", user_id))
         if not found.reserved or time.monotonic() > deadline:
