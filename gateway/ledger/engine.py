@@ -73,7 +73,8 @@ class Ledger(NoticeBoard, Protocol):
 
         They are in ``files`` files; in one, unless there are none. Raises LedgerUnavailable if
         that could not be written yet. It is then still owed, as it is when the caller is
-        cancelled, and written as soon as the ledger works again.
+        cancelled, and written as soon as the ledger works again. What is stored as it was due
+        from the beginning may be written later: it counts already, and is booked in any case.
         """
 
     async def usage(self, key: str, window: Window) -> Usage:
