@@ -9,7 +9,7 @@ from gateway.logs import Log
 from gateway.metrics.families import STAGES
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refusal
-from gateway.values import NO_TRACE, Outcome
+from gateway.values import ACCEPTED, NO_TRACE, Outcome
 
 CLIENT_CLOSED_REQUEST = 499
 """The status under which an aborted request is counted, as nginx does; nobody receives it."""
@@ -111,7 +111,7 @@ class Account:
         self.trace = NO_TRACE
         self.endpoint = "other"
         self.status = 0
-        self.outcome = Outcome.ACCEPTED
+        self.outcome: Outcome = ACCEPTED
         self.reason = "none"
         self.user_id: str | None = None
         self.locale = ""
@@ -284,7 +284,7 @@ class Accountant:
         )
         metrics.stages(account.spent, request)
         for file in account.files:
-            stored = file.size if file.outcome is Outcome.ACCEPTED else None
+            stored = file.size if file.outcome is ACCEPTED else None
             metrics.file(file.outcome, file.reason, file.group, stored, request)
             for rule, reason in file.would_refuse.items():
                 metrics.would_refuse(rule, reason, request)
@@ -294,7 +294,7 @@ class Accountant:
             self._traces.close(
                 account, method=method, path=path, client=client, id_=id_, seconds=answered
             )
-        if account.outcome is not Outcome.ACCEPTED and self._refusals is not None:
+        if account.outcome is not ACCEPTED and self._refusals is not None:
             self._refusals.close(account, client=client, id_=id_)
         level = "warning" if account.outcome is Outcome.FAILED else "info"
         if self.log.enabled(level):

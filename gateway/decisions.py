@@ -7,7 +7,7 @@ import orjson
 
 from gateway.accounting import Account, FileAccount
 from gateway.log_formats import Clock
-from gateway.values import Outcome
+from gateway.values import ACCEPTED
 
 Put = Callable[[dict[str, object]], None]
 _USUAL_ANSWER = re.compile(rb'\{"file_infos":\[\{"id":"([a-z0-9]{26})"')
@@ -23,12 +23,12 @@ class Decisions:
 
     def close(self, account: Account, *, client: str, id_: str) -> None:
         """A line for each file; one for an upload that was refused before there was any."""
-        refused_early = account.is_upload and account.outcome is not Outcome.ACCEPTED
+        refused_early = account.is_upload and account.outcome is not ACCEPTED
         if not account.files and not refused_early:
             return
         when = self._clock.now()
         for file in account.files:
-            self._put(_of_file(_of_request(account, when, client, id_), file))
+            self._put(_of_file(account, file, when, client, id_))
         if not account.files:
             self._put(_of_request(account, when, client, id_))
 
@@ -45,24 +45,39 @@ def _of_request(account: Account, when: str, client: str, id_: str) -> dict[str,
         "outcome": account.outcome,
         "reason": account.reason,
     }
+    _add_sender(fields, account)
+    return fields
+
+
+def _add_sender(fields: dict[str, object], account: Account) -> None:
     if account.user_id is not None:
         fields["user_id"] = account.user_id
     if account.channel_id:
         fields["channel_id"] = account.channel_id
     if account.machine is not None:
         fields |= account.machine
-    return fields
 
 
-def _of_file(fields: dict[str, object], file: FileAccount) -> dict[str, object]:
-    """The ``fields`` of its request, with what is known of one file in place of some."""
-    fields["event"] = "file"
-    fields["name"] = file.name
-    fields["type"] = file.content_type
-    fields["size"] = file.size
-    fields["rule"] = file.rule or "settings"
-    fields["outcome"] = file.outcome
-    fields["reason"] = file.reason
+def _of_file(
+    account: Account, file: FileAccount, when: str, client: str, id_: str
+) -> dict[str, object]:
+    # Made at once, since it is made for each upload.
+    fields: dict[str, object] = {
+        "event": "file",
+        "time": when,
+        "request_id": id_,
+        "trace_id": account.trace.id,
+        "client": client,
+        "endpoint": account.endpoint,
+        "status": account.status,
+        "outcome": file.outcome,
+        "reason": file.reason,
+        "name": file.name,
+        "type": file.content_type,
+        "size": file.size,
+        "rule": file.rule or "settings",
+    }
+    _add_sender(fields, account)
     if file.promised is not None:
         fields["promised"] = file.promised
     if file.scan is not None:
@@ -73,7 +88,7 @@ def _of_file(fields: dict[str, object], file: FileAccount) -> dict[str, object]:
         fields["sha256"] = file.sha256
     if file.would_refuse:
         fields["would_refuse"] = dict(file.would_refuse)
-    if file.outcome is Outcome.ACCEPTED and (file_id := _file_id(file.answer)):
+    if file.outcome is ACCEPTED and (file_id := _file_id(file.answer)):
         fields["file_id"] = file_id
     return fields
 

@@ -18,6 +18,11 @@ class Outcome(StrEnum):
     """The client went away before its answer."""
 
 
+ACCEPTED = Outcome.ACCEPTED
+"""For whoever asks on each upload's way: in Python 3.11, to look up a member costs as much as
+a call."""
+
+
 class CredentialKind(StrEnum):
     """Where a Mattermost session token was found; or that it is something else."""
 
@@ -32,14 +37,19 @@ class CredentialKind(StrEnum):
     """Signed by an issuer that the gateway trusts; Mattermost never sees it either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+COOKIE, HEADER, QUERY = CredentialKind.COOKIE, CredentialKind.HEADER, CredentialKind.QUERY
+
+
+class Credential(NamedTuple):
     """What a caller presented, a Mattermost session token mostly. Its repr keeps the secret."""
 
     kind: CredentialKind
-    token: str = field(repr=False)
+    token: str
     remote_id: str = ""
     """Who another Mattermost says it is."""
+
+    def __repr__(self) -> str:
+        return f"Credential({self.kind}, …)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +93,6 @@ class UploadSession:
     @property
     def left(self) -> int:
         return self.size - self.offset
-
-
-@dataclass(frozen=True, slots=True)
-class FileDeclaration:
-    """What a caller says of a file before its content is seen."""
-
-    name: str
-    size: int | None
-    """Bytes, where the request tells."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file that Mattermost has taken."""
-
-    file_id: str
-    size: int
-    content_type: str
 
 
 class Spans(NamedTuple):

@@ -7,7 +7,7 @@ Its hash is the SHA-256 of these bytes, without the newline behind them.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from gateway.log_formats import encoded
@@ -36,13 +36,18 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def forge(link: Link, documents: Iterable[Mapping[str, Any]]) -> tuple[bytes, Link]:
-    """The lines that say ``documents`` and follow ``link``, and what follows them."""
+def forge(link: Link, documents: Iterable[dict[str, Any]]) -> tuple[bytes, Link]:
+    """The lines that say ``documents`` and follow ``link``, and what follows them.
+
+    The documents get their places in the chain; they can be forged again, for other places.
+    """
     number, before = link
     lines = bytearray()
     for document in documents:
         number += 1
-        line = encoded({**document, "seq": number, "prev": before}, sort=True)
+        document["seq"] = number
+        document["prev"] = before
+        line = encoded(document, sort=True)
         before = digest(line)
         lines += line
         lines += b"\n"

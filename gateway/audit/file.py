@@ -8,7 +8,7 @@ goes on from there, and lines that are missing at the end show. Everything here 
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ _MODE = 0o640
 _HEAD_BYTES = 256
 """Of the head file: written in one piece, so that nobody finds half of it."""
 
-Document = Mapping[str, Any]
+Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from gateway.accounting import Account, Accountant
 from gateway.edge.answers import render
 from gateway.edge.body import RequestBody
 from gateway.edge.caller import Origin, Origins, join_lists, upload_headers, visitor
-from gateway.edge.cycle import MALFORMED, POUR, WEBSOCKET
+from gateway.edge.cycle import CYCLE, MALFORMED, WEBSOCKET
 from gateway.edge.head import check_host, check_rarities, refuse_encoded, requested_path
 from gateway.edge.machines import MachineRequests
 from gateway.edge.progress import Progress
@@ -107,14 +107,17 @@ class GatewayApp:
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
         account.trace = origin.trace
-        cycle = scope["extensions"].get(POUR)
-        if cycle is not None:
-            cycle.account, cycle.origin = account, origin
-        body = RequestBody(receive, cycle, _length(headers))
+        cycle = scope["extensions"][CYCLE]
+        cycle.account, cycle.origin = account, origin
+        body = RequestBody(cycle, _length(headers))
         responder = Responder(send, origin.request_id, cycle)
         try:
-            refusal = await self._serve(scope, headers, origin, body, responder, account)
-            if refusal is not None:
+            try:
+                await self._route(scope, headers, origin, body, responder, account)
+            except ClientGone:
+                raise
+            except Exception as error:
+                refusal = _refusal_for(error, account)
                 account.refuse(refusal)
                 await self._render(refusal, headers, responder, origin, account)
         except ClientGone:
@@ -142,32 +145,6 @@ class GatewayApp:
             client=origin.client,
             id_=origin.request_id,
         )
-
-    async def _serve(
-        self,
-        scope: dict[str, Any],
-        headers: Mapping[bytes, bytes],
-        origin: Origin,
-        body: RequestBody,
-        responder: Responder,
-        account: Account,
-    ) -> Refusal | None:
-        """Answer the request, or say with which refusal it is to be answered."""
-        try:
-            await self._route(scope, headers, origin, body, responder, account)
-            return None
-        except Refused as refused:
-            if refused.__cause__ is not None:
-                account.detail = f"{type(refused.__cause__).__name__}: {refused.__cause__}"
-            return refused.refusal
-        except UpstreamError as error:
-            account.detail = str(error)
-            return error.refusal
-        except ClientGone:
-            raise
-        except Exception as error:
-            account.detail = "".join(format_exception(error))
-            return internal_error()
 
     async def _route(
         self,
@@ -294,15 +271,15 @@ class GatewayApp:
         content_type = headers.get(b"content-type")
         credential = machine or find_credential(headers, query)
         return UploadRequest(
-            query=query,
-            content_types=[] if content_type is None else [content_type],
-            content_length=_length(headers),
-            credential=credential,
-            csrf_passes=credential is not None and csrf_passes(credential, headers),
-            forwarded=upload_headers(headers, self._host, origin),
-            body=body,
-            client=origin.client,
-            endpoint=endpoint,
+            query,
+            [] if content_type is None else [content_type],
+            body.length,
+            credential,
+            credential is not None and csrf_passes(credential, headers),
+            upload_headers(headers, self._host, origin),
+            body,
+            origin.client,
+            endpoint,
         )
 
     async def _render(
@@ -320,6 +297,21 @@ class GatewayApp:
         answer = render(refusal, origin.request_id, language)
         answer.headers.extend(account.headers)
         await responder.answer(answer)
+
+
+def _refusal_for(error: Exception, account: Account) -> Refusal:
+    """With which a request is answered that came to this; the log tells why."""
+    match error:
+        case Refused():
+            if error.__cause__ is not None:
+                account.detail = f"{type(error.__cause__).__name__}: {error.__cause__}"
+            return error.refusal
+        case UpstreamError():
+            account.detail = str(error)
+            return error.refusal
+        case _:
+            account.detail = "".join(format_exception(error))
+            return internal_error()
 
 
 def _takes_file(endpoint: Endpoint, method: str, machine: Credential | None) -> bool:

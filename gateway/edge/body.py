@@ -1,6 +1,6 @@
 """A request's body, read piece by piece from the server."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from gateway.edge.cycle import MALFORMED, STALLED, Cycle
@@ -20,13 +20,9 @@ def _reason(disconnect: dict[str, Any]) -> Exception:
 class RequestBody:
     """The body as a Source."""
 
-    __slots__ = ("_cycle", "_receive", "ended", "length", "received")
+    __slots__ = ("_cycle", "ended", "length", "received")
 
-    def __init__(
-        self, receive: Callable[[], Awaitable[Any]], cycle: Cycle | None, length: int | None
-    ) -> None:
-        """``cycle`` is there if it can pour."""
-        self._receive = receive
+    def __init__(self, cycle: Cycle, length: int | None) -> None:
         self._cycle = cycle
         self.length = length
         """Bytes; None if it is not told."""
@@ -36,11 +32,13 @@ class RequestBody:
     async def read(self) -> bytes:
         """The next piece, empty at the end. Raises ClientGone, and Refused if none comes."""
         while not self.ended:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise _reason(message)
-            self.ended = not message["more_body"]
-            piece: bytes = message["body"]
+            piece = self._cycle.take()
+            if piece is None:
+                message = await self._cycle.receive()
+                if message["type"] == "http.disconnect":
+                    raise _reason(message)
+                piece = message["body"]
+            self.ended = self._cycle.taken
             if piece:
                 self.received += len(piece)
                 return piece
@@ -51,17 +49,16 @@ class RequestBody:
 
     def check(self) -> None:
         """Raises ClientGone if the client is known to have left."""
-        if self._cycle is not None and self._cycle.disconnected:
+        if self._cycle.disconnected:
             raise ClientGone
 
     def when_gone(self, abandon: Callable[[], None]) -> None:
         """``abandon`` is called when the client leaves before it has its answer."""
-        if self._cycle is not None:
-            self._cycle.abandon = abandon
+        self._cycle.abandon = abandon
 
     async def pour(self, sink: Sink) -> bool:
         """Have all that is left pumped into ``sink``, if that pays. Raises as ``read`` does."""
-        if self._cycle is None or self.length is None or self.ended:
+        if self.length is None or self.ended:
             return False
         try:
             self.ended = await self._cycle.pour(sink, self.length)

@@ -65,7 +65,7 @@ class Origins:
         """The origin of a request that came over a connection from ``peer``."""
         peer = peer.removeprefix("::ffff:")  # an IPv4 client of an IPv6 socket
         if not self._trusted or not self._is_trusted(peer):
-            request_id, trace = new_request_id(), new_trace(self._record)
+            request_id, trace = next(_fresh_request_ids), new_trace(self._record)
             about = [
                 *_forwarded("", peer, peer, scheme),
                 (b"x-request-id", request_id),

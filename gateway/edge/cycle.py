@@ -5,7 +5,7 @@ The application is called as ASGI says, with a few extensions that are named her
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,8 @@ MALFORMED = "gateway.malformed"
 parsed, and its refusal is to be sent."""
 STALLED = "gateway.stalled"
 """In a disconnect message: the client sent nothing for too long; it can still be answered."""
-POUR = "gateway.pour"
-"""In a scope's extensions: the cycle, whose ``pour`` can be used."""
+CYCLE = "gateway.cycle"
+"""In a scope's extensions: the cycle, for what ASGI has no messages for."""
 WHOLE = "gateway.response"
 """Type of a message that is a whole answer: ``status``, ``headers``, ``body``."""
 WEBSOCKET = "gateway.websocket"
@@ -35,7 +35,7 @@ SWITCH = "gateway.switch"
 """Type of a message that answers 101 with ``headers`` and leaves the connection to ``end``."""
 
 _STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus
 }
 
 batch = WriteBatch()
@@ -111,6 +111,19 @@ class Cycle:
         if self._message is not None and not self._message.done():
             self._message.set_result(None)
 
+    def take(self) -> bytes | None:
+        """A piece of the body that has come; None if ``receive`` has something else to tell."""
+        if not self.pieces or self.stalled or self.answered:
+            return None
+        piece = self.pieces.popleft()
+        self.waiting -= len(piece)
+        return piece
+
+    @property
+    def taken(self) -> bool:
+        """Whether the whole body has come and was handed out."""
+        return not (self.more_body or self.pieces)
+
     async def receive(self) -> Any:
         while not (self.pieces or self.disconnected or self.stalled or self.malformed):
             if not self.more_body:
@@ -125,10 +138,8 @@ class Cycle:
             return {"type": "http.disconnect", MALFORMED: True}
         if self.answered or (self.disconnected and not self.pieces):
             return {"type": "http.disconnect"}
-        body = self.pieces.popleft() if self.pieces else b""
-        self.waiting -= len(body)
-        more = self.more_body or bool(self.pieces)
-        return {"type": "http.request", "body": body, "more_body": more}
+        body = self.take() or b""
+        return {"type": "http.request", "body": body, "more_body": not self.taken}
 
     async def pour(self, sink: Sink, length: int) -> bool:
         """Have the rest of a body of ``length`` bytes pumped into ``sink``, where it pays.
@@ -138,6 +149,8 @@ class Cycle:
         """
         missing = length - self.arrived
         if missing < WORTH_IT or self.pieces or self.disconnected:
+            return False
+        if self.scope["scheme"] != "http":  # TLS has to see each byte
             return False
         self._ask_for_body()
         await self._protocol.pour(self, sink, missing)
@@ -189,9 +202,8 @@ class Cycle:
         protocol = self._protocol
         able = self.scope["http_version"] == "1.1" and not self.disconnected
         if able and protocol.writable is None:
-            lines = b"".join([b"%s: %s\r\n" % header for header in headers])
-            head = b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines)
-            protocol.transport.write(head)
+            lines = [b"HTTP/1.1 %d %s" % (status, reason), *map(b": ".join, headers), b"", b""]
+            protocol.transport.write(b"\r\n".join(lines))
 
     def _head(
         self, status: int, headers: list[tuple[bytes, bytes]], reason: bytes | None = None
@@ -199,12 +211,12 @@ class Cycle:
         if self.more_body:
             self.keep_alive = False  # the rest of the body would be taken for the next request
         if reason is None:
-            names = [header[0] for header in headers]
-            lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+            names: Collection[bytes] = dict(headers)
+            lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
         else:  # Mattermost's own words, and its spelling of the names
             names = [header[0].lower() for header in headers]
-            lines = [b"HTTP/1.1 %d %s\r\n" % (status, reason)]
-        lines += [b"%s: %s\r\n" % header for header in headers]
+            lines = [b"HTTP/1.1 %d %s" % (status, reason)]
+        lines += map(b": ".join, headers)
         framed = (
             b"content-length" in names
             or self.scope["method"] == "HEAD"
@@ -214,15 +226,15 @@ class Cycle:
             lines.append(self._protocol.date_line())
         if not framed and self.scope["http_version"] == "1.1":
             self._chunked = True
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
         elif not framed:
             self.keep_alive = False
             self.ends_with_connection = True
         if not self.keep_alive:
-            lines.append(b"connection: close\r\n")
-        lines.append(b"\r\n")
-        head = b"".join(lines)
-        if head.count(b"\n") != len(lines):
+            lines.append(b"connection: close")
+        lines += (b"", b"")
+        head = b"\r\n".join(lines)
+        if head.count(b"\n") != len(lines) - 1:
             raise RuntimeError("a header holds a line end")
         return head
 

@@ -25,7 +25,7 @@ import uvicorn
 from uvicorn.protocols.utils import ClientDisconnected, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from gateway.edge.cycle import MALFORMED, POUR, WEBSOCKET, Cycle, batch
+from gateway.edge.cycle import CYCLE, MALFORMED, WEBSOCKET, Cycle, batch
 from gateway.edge.handshake import asks_for_websocket
 from gateway.edge.head import check_target
 from gateway.edge.pump import Pump
@@ -230,8 +230,7 @@ class UploadProtocol(asyncio.Protocol):
         if websocket:
             scope["extensions"][WEBSOCKET] = True
             self._offer = cycle
-        if self._scheme == "http":  # TLS has to see each byte
-            scope["extensions"][POUR] = cycle
+        scope["extensions"][CYCLE] = cycle
         self._begin(cycle)
 
     def _head_is_too_large(self) -> bool:
@@ -341,8 +340,9 @@ class UploadProtocol(asyncio.Protocol):
         self._in_head = False
         scope = self._scope("", b"", b"", "1.1")
         scope["headers"] = []
-        scope["extensions"] = {MALFORMED: {"problem": problem}}
-        self._begin(Cycle(self, scope, keep_alive=False))
+        cycle = Cycle(self, scope, keep_alive=False)
+        scope["extensions"] = {CYCLE: cycle, MALFORMED: {"problem": problem}}
+        self._begin(cycle)
 
     def _linger(self) -> None:
         self._lingering_since = self.loop.time()
@@ -454,7 +454,7 @@ class UploadProtocol(asyncio.Protocol):
     def date_line(self) -> bytes:
         """uvicorn's server formats the date once a second."""
         ((name, value),) = self._state.default_headers
-        return b"%s: %s\r\n" % (name, value)
+        return b"%s: %s" % (name, value)
 
     def _pause_reading(self) -> None:
         if not self._reading_paused:

@@ -28,7 +28,7 @@ def sampling(ratio: float) -> int:
 def new_trace(threshold: int | None = None) -> Trace:
     """One that begins here, recorded if its id is below ``threshold``, as OpenTelemetry's
     TraceIdRatioBased decides; None if none is."""
-    trace = Trace(*next(_fresh))
+    trace = next(_fresh)
     if threshold is None or int(trace.id[16:], 16) >= threshold:
         return trace
     return _recorded(trace.id, "")
@@ -67,13 +67,13 @@ def _headers(trace_id: bytes, step: bytes, flags: bytes) -> _Headers:
     return ((b"traceparent", b"00-%b-%b-%b" % (trace_id, step, flags)),)
 
 
-def _traces() -> Iterator[tuple[str, _Headers]]:
+def _traces() -> Iterator[Trace]:
     # Drawn many at once, as request ids are.
     while True:
         digits = urandom(_ID_BYTES * 256).hex()
         for start in range(0, len(digits), 2 * _ID_BYTES):
             trace_id, step = digits[start : start + 32], digits[start + 32 : start + 48]
-            yield trace_id, ((b"traceparent", f"00-{trace_id}-{step}-00".encode()),)
+            yield Trace(trace_id, ((b"traceparent", f"00-{trace_id}-{step}-00".encode()),))
 
 
 _fresh = _traces()

@@ -8,7 +8,7 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.phrases import phrase
 from gateway.refusals import Refused, ambiguous_request
-from gateway.values import Credential, CredentialKind
+from gateway.values import COOKIE, HEADER, QUERY, Credential, CredentialKind
 
 _COOKIE = b"MMAUTHTOKEN"
 _LONGEST_TOKEN = 4096
@@ -24,16 +24,16 @@ def find_credential(headers: Mapping[bytes, bytes], query: bytes) -> Credential 
     if cookies is not None and _COOKIE in cookies:
         token = _cookie_token(cookies)
         if token is not None:
-            return _credential(CredentialKind.COOKIE, token)
+            return _credential(COOKIE, token)
     authorization = headers.get(b"authorization")
     if authorization is not None:
         scheme, _, token = authorization.partition(b" ")
         if scheme.lower() in (b"bearer", b"token"):
-            return _credential(CredentialKind.HEADER, token)
+            return _credential(HEADER, token)
     if b"access_token=" in query:
         token = _query_token(query)
         if token:
-            return _credential(CredentialKind.QUERY, token)
+            return _credential(QUERY, token)
     return None
 
 
@@ -44,8 +44,8 @@ def find_plugin_credential(headers: Mapping[bytes, bytes], query: bytes) -> Cred
     if scheme in (b"bearer", b"token"):
         headers = {b"authorization": headers[b"authorization"]}
     credential = find_credential(headers, query)
-    if credential is not None and credential.kind is CredentialKind.QUERY:
-        return Credential(CredentialKind.HEADER, credential.token)
+    if credential is not None and credential.kind is QUERY:
+        return Credential(HEADER, credential.token)
     return credential
 
 
@@ -64,7 +64,7 @@ def csrf_passes(credential: Credential, headers: Mapping[bytes, bytes]) -> bool:
     A cookie needs a header that no foreign site can send; whether its value is right,
     Mattermost decides, since the gateway forwards it.
     """
-    if credential.kind is not CredentialKind.COOKIE:
+    if credential.kind is not COOKIE:
         return True
     return bool(headers.get(b"x-csrf-token")) or (
         headers.get(b"x-requested-with") == b"XMLHttpRequest"

@@ -7,9 +7,10 @@ writing the file twice writes the same.
 """
 
 from collections.abc import Callable, Sequence
+from enum import Enum
 from typing import NamedTuple
 
-from gateway.ledger.quotas import Amount, Claim, QuotaExceeded, Reservation, Usage, charge
+from gateway.ledger.quotas import Amount, Claim, QuotaExceeded, Reservation, Unit, Usage
 
 Slot = tuple[int, int, str]
 """An account in a window: end and start of the window, and the key."""
@@ -19,23 +20,32 @@ def slot_of(claim: Claim) -> Slot:
     return claim.window.end, claim.window.start, claim.key
 
 
-class _Terms(NamedTuple):
+class _Hold(NamedTuple):
     """How something is held."""
 
+    shares: Sequence[tuple[Slot, Unit, int]]
+    """What of each claim's unit."""
     due: bool
-    amount: Amount | None = None
-    """In place of what was claimed."""
+    since_granted: bool = True
+    """Whether it has been held so since it was claimed, so that the file says so."""
 
 
-_AS_CLAIMED = _Terms(due=False)
-_DUE_AS_CLAIMED = _Terms(due=True)
+class Settled(Enum):
+    """What came of settling a reservation."""
+
+    BEFORE = "before"
+    """It was settled before, and nothing has changed."""
+    ALIKE = "alike"
+    """What the file has of it counts as much as what is owed instead: now, and at the end of this
+    process, however that comes."""
+    TO_WRITE = "to write"
 
 
 class Book:
     """Open reservations, and what the file has not been told yet."""
 
     def __init__(self) -> None:
-        self._open: dict[Reservation, _Terms] = {}
+        self._open: dict[Reservation, _Hold] = {}
         self._held: dict[Slot, int] = {}
         self._due: dict[Slot, int] = {}
         self._owed: dict[Slot, int] = {}
@@ -66,55 +76,52 @@ class Book:
         Of several quotas that are used up, the one that lasts longest is told.
         """
         exceeded: QuotaExceeded | None = None
-        all_taken = []
+        all_taken, shares = [], []
         for claim in claims:
+            _, window, amount, quota = claim
             slot = slot_of(claim)
-            usage = self.usage(slot, others(slot))
-            taken = usage.used + usage.reserved
-            all_taken.append(taken + claim.amount)
-            if taken + claim.amount > claim.limit and (
-                exceeded is None or exceeded.claim.window.end < claim.window.end
+            taken = sum(others(slot)) + self._held.get(slot, 0) + self._due.get(slot, 0)
+            taken += self._owed.get(slot, 0)
+            all_taken.append(taken + amount)
+            shares.append((slot, quota.unit, amount))
+            if taken + amount > quota.limit and (
+                exceeded is None or exceeded.claim.window.end < window.end
             ):
                 exceeded = QuotaExceeded(claim, taken)
         if exceeded is not None:
             return exceeded
         reservation = Reservation(tuple(claims), tuple(all_taken))
-        self._take(reservation, _DUE_AS_CLAIMED if due else _AS_CLAIMED)
+        self._take(reservation, _Hold(shares, due))
         return reservation
 
-    def settle(self, reservation: Reservation, stored: int, files: int) -> bool:
-        """Owe ``stored`` bytes in ``files`` files in place of what was held.
-
-        False if that was done before.
-        """
-        if not self._give(reservation):
-            return False
-        for claim in reservation.claims:
-            if amount := charge(claim.key, stored, files):
-                slot = slot_of(claim)
-                self._owed[slot] = self._owed.get(slot, 0) + amount
-        return True
-
-    def counts_alike(self, reservation: Reservation, stored: int, files: int) -> bool:
-        """Whether what the file has of it counts as if it was settled so: now, and at the end of
-        this process, however that comes."""
-        if self._open.get(reservation) is not _DUE_AS_CLAIMED:
-            return False  # the file need not know yet what became due later
+    def settle(self, reservation: Reservation, stored: int, files: int) -> Settled:
+        """Owe ``stored`` bytes in ``files`` files in place of what was held."""
+        hold = self._give(reservation)
+        if hold is None:
+            return Settled.BEFORE
         booked = Amount(stored, files)
-        for claim in reservation.claims:
-            unit = claim.quota.unit
-            if unit == "uploads" or claim.amount != booked.of(unit):
-                return False
-        return True
+        alike = hold.due and hold.since_granted
+        for slot, unit, held in hold.shares:
+            amount = booked.of(unit)
+            if amount:
+                self._owed[slot] = self._owed.get(slot, 0) + amount
+            if amount != held or unit == "uploads":
+                alike = False
+        return Settled.ALIKE if alike else Settled.TO_WRITE
 
     def leave_due(self, reservation: Reservation, amount: Amount) -> bool:
         """Hold ``amount`` in place of what was claimed, and let it be due.
 
         False if it was settled before.
         """
-        if not self._give(reservation):
+        hold = self._give(reservation)
+        if hold is None:
             return False
-        self._take(reservation, _Terms(due=True, amount=amount))
+        shares = [
+            (slot, unit, held if unit == "uploads" else amount.of(unit))
+            for slot, unit, held in hold.shares
+        ]
+        self._take(reservation, _Hold(shares, due=True, since_granted=False))
         return True
 
     def hand_over(self, reservation: Reservation) -> bool:
@@ -122,35 +129,32 @@ class Book:
 
         False if it was settled before.
         """
-        return self._give(reservation)
+        return self._give(reservation) is not None
 
     def take_back(self, reservation: Reservation) -> None:
         """It was not handed over after all."""
-        self._take(reservation, _AS_CLAIMED)
+        shares = [(slot_of(claim), claim.quota.unit, claim.amount) for claim in reservation.claims]
+        self._take(reservation, _Hold(shares, due=False))
 
-    def _take(self, reservation: Reservation, terms: _Terms) -> None:
-        self._open[reservation] = terms
-        self._hold(reservation.claims, terms, 1)
+    def _take(self, reservation: Reservation, hold: _Hold) -> None:
+        self._open[reservation] = hold
+        self._add(hold, 1)
 
-    def _give(self, reservation: Reservation) -> bool:
-        """False if it is not open."""
-        terms = self._open.pop(reservation, None)
-        if terms is None:
-            return False
-        self._hold(reservation.claims, terms, -1)
-        return True
+    def _give(self, reservation: Reservation) -> _Hold | None:
+        """None if it is not open."""
+        hold = self._open.pop(reservation, None)
+        if hold is not None:
+            self._add(hold, -1)
+        return hold
 
-    def _hold(self, claims: Sequence[Claim], terms: _Terms, sign: int) -> None:
-        due, amount = terms
-        for claim in claims:
-            unit = claim.quota.unit
+    def _add(self, hold: _Hold, sign: int) -> None:
+        shares, due, _ = hold
+        for slot, unit, amount in shares:
             if due and unit != "uploads":
                 held, changed = self._due, self._due_changed
-                more = claim.amount if amount is None else amount.of(unit)
             else:
-                held, changed, more = self._held, self._changed, claim.amount
-            slot = slot_of(claim)
-            total = held.get(slot, 0) + sign * more
+                held, changed = self._held, self._changed
+            total = held.get(slot, 0) + sign * amount
             if total:
                 held[slot] = total
             else:

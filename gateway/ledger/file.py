@@ -150,15 +150,15 @@ class LedgerFile:
         self._identity = (0, 0)
 
     @contextmanager
-    def transaction(self) -> Iterator["Transaction"]:
-        """All that is done inside is written, or nothing is.
+    def transaction(self, owner: int) -> Iterator["Transaction"]:
+        """All that ``owner`` does inside is written, or nothing is.
 
         Raises LedgerBusy or LedgerUnavailable, at once.
         """
         try:
             connection = self._connected()
             connection.execute("BEGIN IMMEDIATE")
-            yield Transaction(connection)
+            yield Transaction(connection, owner)
             connection.execute("COMMIT")
         except BaseException as error:
             if _is_busy(error):  # only BEGIN can be, and has nothing to roll back
@@ -238,20 +238,21 @@ class LedgerFile:
 
 
 class Transaction:
-    """What can be asked and told inside one transaction."""
+    """What an owner can ask and tell inside one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, owner: int) -> None:
         self._connection = connection
+        self._owner = owner
         self._usages: dict[Slot, Usage] = {}
 
-    def usage(self, slot: Slot, *, besides: int) -> Usage:
-        """What was stored, and held by owners other than ``besides``, when this began.
+    def usage(self, slot: Slot) -> Usage:
+        """What was stored, and held by other owners, when this began.
 
         Sessions that were touched since then count as they are now.
         """
         usage = self._usages.get(slot)
         if usage is None:
-            row = self._connection.execute(_USAGE, (*slot, *slot, besides)).fetchone()
+            row = self._connection.execute(_USAGE, (*slot, *slot, self._owner)).fetchone()
             usage = self._usages[slot] = Usage(row[0] or 0, row[1] or 0)
         return usage
 
@@ -275,7 +276,15 @@ class Transaction:
         forget = "DELETE FROM lapsed WHERE ends = ? AND starts = ? AND key = ?"
         self._connection.execute(forget, slot)
 
-    def set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
+    def set_held(self, amounts: Sequence[tuple[Slot, int]]) -> None:
+        """What the owner holds and is not due."""
+        self._set_held(self._owner, amounts)
+
+    def set_due(self, amounts: Sequence[tuple[Slot, int]]) -> None:
+        """What the owner holds that is due."""
+        self._set_held(-self._owner, amounts)
+
+    def _set_held(self, owner: int, amounts: Sequence[tuple[Slot, int]]) -> None:
         if not amounts:
             return
         if some := [(*slot, owner, amount) for slot, amount in amounts if amount]:
@@ -283,13 +292,14 @@ class Transaction:
         if none := [(*slot, owner) for slot, amount in amounts if not amount]:
             self._connection.executemany(_DROP_HELD, none)
 
-    def leases_are_fine(self, owner: int, now: float) -> bool:
-        """Whether ``owner`` has a lease and all leases run now."""
-        ends, renewed, known = self._connection.execute(_LEASES, (owner,)).fetchone()
+    def leases_are_fine(self, now: float) -> bool:
+        """Whether the owner has a lease and all leases run now."""
+        ends, renewed, known = self._connection.execute(_LEASES, (self._owner,)).fetchone()
         return bool(known) and renewed <= now < ends
 
-    def renew(self, owner: int, now: float, lease: float) -> Renewal:
-        """Renew the lease of ``owner``, end those that ran out, book or release what they held."""
+    def renew(self, now: float, lease: float) -> Renewal:
+        """Renew the owner's lease, end those that ran out, book or release what they held."""
+        owner = self._owner
         self._usages.clear()
         execute = self._connection.execute
         # A clock that was put back must not make the leases of dead owners longer.
@@ -317,9 +327,9 @@ class Transaction:
         self._connection.executemany(_TAKE_FROM_USED, rows)
         self._connection.execute("DELETE FROM lapsed WHERE owner = ?", (owner,))
 
-    def leave(self, owner: int) -> None:
-        """End the lease of ``owner``, which holds nothing any more but what is due."""
-        self._connection.execute("DELETE FROM owners WHERE abs(owner) = ?", (owner,))
+    def leave(self) -> None:
+        """End the lease of the owner, who holds nothing any more but what is due."""
+        self._connection.execute("DELETE FROM owners WHERE abs(owner) = ?", (self._owner,))
 
     def prune(self, before: float) -> None:
         """Forget windows that ended before, some thousand at once."""

@@ -93,8 +93,7 @@ class Amount(NamedTuple):
                 return 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """``amount`` wanted from what ``quota`` gives to ``key`` in ``window``."""
 
     key: str
@@ -103,22 +102,20 @@ class Claim:
     amount: int
     quota: Quota
 
-    def __post_init__(self) -> None:
-        if self.amount < 0:
-            raise ValueError(f"nobody can claim {self.amount} {self.quota.unit}")
-
     @property
     def limit(self) -> int:
         return self.quota.limit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
     """Claims that were granted together. Two reservations are never equal."""
 
-    claims: tuple[Claim, ...]
-    taken: tuple[int, ...] = ()
-    """What of each claim's limit was used or reserved when it was granted, with this."""
+    __slots__ = ("claims", "taken")
+
+    def __init__(self, claims: tuple[Claim, ...], taken: tuple[int, ...] = ()) -> None:
+        self.claims = claims
+        self.taken = taken
+        """What of each claim's limit was used or reserved when it was granted, with this."""
 
 
 class Usage(NamedTuple):
@@ -189,7 +186,12 @@ def files_of(stored: int, files: int | None = None) -> int:
 def claims(
     quotas: Sequence[Quota], uploader: Uploader, amount: Amount, now: float, zone: tzinfo = UTC
 ) -> tuple[Claim, ...]:
-    """What an upload of ``amount`` at ``now`` takes from those of ``quotas`` that it meets."""
+    """What an upload of ``amount`` at ``now`` takes from those of ``quotas`` that it meets.
+
+    Raises ValueError for less than nothing.
+    """
+    if amount.bytes < 0 or amount.files < 0:
+        raise ValueError(f"nobody can claim {amount}")
     found = []
     for quota in quotas:
         account = uploader.account(quota.scope)

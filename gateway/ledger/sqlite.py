@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.ledger.book import Book, Slot, slot_of
+from gateway.ledger.book import Book, Settled, Slot, slot_of
 from gateway.ledger.engine import Entry, Lapsed
 from gateway.ledger.file import LedgerBusy, LedgerFile, Transaction
 from gateway.ledger.quotas import (
@@ -165,7 +165,8 @@ class SQLiteLedger:
             if not answer.cancelled() and answer.exception() is None:
                 granted = answer.result()
                 if isinstance(granted, Reservation):
-                    self._settle(granted, 0, 0)
+                    self._book.settle(granted, 0, 0)
+                    self._schedule()
             raise
         if isinstance(outcome, QuotaExceeded):
             raise outcome
@@ -191,11 +192,12 @@ class SQLiteLedger:
         for what is stored as it was due: the file counts it already, and is told within moments.
         """
         files = files_of(stored, files)
-        if self._book.counts_alike(reservation, stored, files):
-            self._book.settle(reservation, stored, files)
-            self._catch_up_soon()
-        elif self._settle(reservation, stored, files):
-            await self._submit(_nothing)
+        match self._book.settle(reservation, stored, files):
+            case Settled.ALIKE:
+                self._catch_up_soon()
+            case Settled.TO_WRITE:
+                self._schedule()
+                await self._submit(_nothing)
 
     async def usage(self, key: str, window: Window) -> Usage:
         """What is charged to ``key`` in ``window``. Raises LedgerUnavailable."""
@@ -266,12 +268,6 @@ class SQLiteLedger:
         answer = self._submit(_nothing)
         self._book.end_session(session_id, stored, files)
         await answer
-
-    def _settle(self, reservation: Reservation, stored: int, files: int) -> bool:
-        settled = self._book.settle(reservation, stored, files)
-        if settled:
-            self._schedule()
-        return settled
 
     # Asking: one transaction for whatever comes together.
 
@@ -351,8 +347,8 @@ class SQLiteLedger:
         outcomes: list[object] = []
         self._lapsed.clear()
         try:
-            with self._file.transaction() as transaction:
-                if not transaction.leases_are_fine(self._owner, self._clock()):
+            with self._file.transaction(self._owner) as transaction:
+                if not transaction.leases_are_fine(self._clock()):
                     self._renew(transaction)
                 for session_id, stored, files in self._book.ended():
                     slots = transaction.sessions.end(session_id)
@@ -360,8 +356,8 @@ class SQLiteLedger:
                 for ask in asks:
                     outcomes.append(ask.work(transaction))  # noqa: PERF401 - kept if one fails
                 transaction.add_used(self._book.owed())
-                transaction.set_held(self._owner, self._book.held())
-                transaction.set_held(-self._owner, self._book.due())
+                transaction.set_held(self._book.held())
+                transaction.set_due(self._book.due())
         except BaseException:
             for outcome in outcomes:
                 if isinstance(outcome, Reservation):
@@ -377,10 +373,10 @@ class SQLiteLedger:
     def _grant(
         self, claims: Sequence[Claim], transaction: Transaction, *, due: bool
     ) -> Reservation | QuotaExceeded:
-        return self._book.grant(claims, partial(transaction.usage, besides=self._owner), due=due)
+        return self._book.grant(claims, transaction.usage, due=due)
 
     def _usage(self, slot: Slot, transaction: Transaction) -> Usage:
-        return self._book.usage(slot, transaction.usage(slot, besides=self._owner))
+        return self._book.usage(slot, transaction.usage(slot))
 
     def _open_session(
         self,
@@ -398,7 +394,7 @@ class SQLiteLedger:
 
     def _renew(self, transaction: Transaction) -> None:
         now = self._clock()
-        renewal = transaction.renew(self._owner, now, self._lease)
+        renewal = transaction.renew(now, self._lease)
         self._lapsed += renewal.lapsed
         if not renewal.was_held:
             self._book.hold_again()
@@ -407,7 +403,7 @@ class SQLiteLedger:
 
     def _leave(self, transaction: Transaction) -> None:
         self._book.release_all()
-        transaction.leave(self._owner)
+        transaction.leave()
 
     # In the background.
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from math import ceil
 
-from gateway.ledger.quotas import ROLES, Claim, Quota, QuotaExceeded
+from gateway.ledger.quotas import ROLES, Claim, Quota, QuotaExceeded, Unit
 from gateway.phrases import Phrase, Text, phrase, plural
 from gateway.units import told_size
 
@@ -145,14 +146,23 @@ def limit_fields(
 
     ``taken`` is what of each claim's limit is used or reserved.
     """
-    policies = limits = ""
-    for claim, used in zip(claims, taken, strict=True):
-        quota, window = claim.quota, claim.window
+    policies, limits = [], []
+    for (_, window, _, quota), used in zip(claims, taken, strict=True):
+        length = window.end - window.start if window.ends else 0
+        policies.append(_policy_item(quota.name, quota.limit, quota.unit, length))
         left = quota.limit - used
-        policies += f', "{quota.name}";q={quota.limit};qu="{_UNITS[quota.unit]}"'
-        limits += f', "{quota.name}";r={left if left > 0 else 0}'
-        if window.ends:
+        limit = f'"{quota.name}";r={left if left > 0 else 0}'
+        if length:
             reset = ceil(window.end - now)
-            policies += f";w={window.end - window.start}"
-            limits += f";t={reset if reset > 0 else 0}"
-    return [(b"ratelimit-policy", policies[2:].encode()), (b"ratelimit", limits[2:].encode())]
+            limit += f";t={reset if reset > 0 else 0}"
+        limits.append(limit)
+    return [
+        (b"ratelimit-policy", ", ".join(policies).encode()),
+        (b"ratelimit", ", ".join(limits).encode()),
+    ]
+
+
+@lru_cache(256)  # the same for each upload
+def _policy_item(name: str, limit: int, unit: Unit, length: int) -> str:
+    item = f'"{name}";q={limit};qu="{_UNITS[unit]}"'
+    return f"{item};w={length}" if length else item

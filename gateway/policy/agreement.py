@@ -37,6 +37,8 @@ _MPEG_4 = frozenset(["mp4", "quicktime", "3gpp", "3gpp2", "x-m4a"])
 _MATROSKA = frozenset({"x-matroska", "webm"})
 _CONTAINERS = (_MPEG_4, _MATROSKA)
 """Subtypes of audio and video for which the head does not tell which of them it is."""
+_LONGEST = 512
+"""Characters; names of types have 255 at most (RFC 6838 §4.2)."""
 _SAYS_NOTHING = frozenset(
     {"", "application/octet-stream", "application/x-www-form-urlencoded", "binary/octet-stream"}
 )
@@ -67,6 +69,11 @@ def broken_promise(endings: tuple[str, ...], content_type: str) -> str | None:
 
 def contradicts(declared: str, endings: tuple[str, ...], content_type: str) -> bool:
     """Whether ``declared`` is a type of its own, not read off the name, and not the content's."""
+    return _contradicts(declared[:_LONGEST], endings, content_type)
+
+
+@lru_cache(1024)
+def _contradicts(declared: str, endings: tuple[str, ...], content_type: str) -> bool:
     name = canonical(declared.partition(";")[0].strip())
     if name in _SAYS_NOTHING or name.startswith("multipart/"):
         return False

@@ -26,6 +26,7 @@ from gateway.refusals import (
     type_denied,
 )
 
+_OFF, _DANGEROUS = Agreement.OFF, Agreement.DANGEROUS  # looked up once, as in gateway.values
 _NEVER = "(?!)"
 """A pattern that matches nothing."""
 
@@ -65,7 +66,7 @@ def judge_content(
 
 def unkept_promise(policy: Policy, name: str, content_type: str) -> str | None:
     """The type that the name promises, where it is another one and the policy looks."""
-    if policy.agreement is Agreement.OFF:
+    if policy.agreement is _OFF:
         return None
     return broken_promise(extensions(name), content_type)
 
@@ -90,7 +91,7 @@ def _one_of(globs: tuple[str, ...]) -> Callable[[str], object]:
 def _judge_agreement(
     policy: Policy, name: str, content_type: str, declared: str | None
 ) -> Refusal | None:
-    if policy.agreement is Agreement.OFF:
+    if policy.agreement is _OFF:
         return None
     endings = extensions(name)
     disguise = dangerous_disguise(endings, content_type)
@@ -98,7 +99,7 @@ def _judge_agreement(
         return _mismatch(
             name, phrase("its name ends in .{ending}", ending=shown(disguise, 20)), content_type
         )
-    if policy.agreement is Agreement.DANGEROUS:
+    if policy.agreement is _DANGEROUS:
         return None
     promise = broken_promise(endings, content_type)
     if promise is not None:

@@ -31,7 +31,7 @@ from gateway.upload.transfer import Transfer
 from gateway.upstream.connection import UpstreamError
 from gateway.upstream.exchange import Content
 from gateway.upstream.mattermost import Mattermost
-from gateway.values import CredentialKind
+from gateway.values import QUERY
 
 _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 """What needs no percent-encoding (RFC 3986, 2.3), as most names do not."""
@@ -328,7 +328,7 @@ class Delivery:
         query = f"channel_id={target.channel_id}&filename={_quoted(target.name)}"
         if target.client_id:
             query += f"&client_id={_quoted(target.client_id)}"
-        if caller.credential.kind is CredentialKind.QUERY:
+        if caller.credential.kind is QUERY:
             query += f"&access_token={_quoted(caller.credential.token)}"
         return f"{self._mattermost.subpath}/api/v4/files?{query}".encode()
 

@@ -69,14 +69,15 @@ def parse_query(query: bytes) -> dict[str, str]:
         raise Refused(
             ambiguous_request(phrase("a semicolon in the query can separate parameters."))
         )
-    if b"%" in query or b"+" in query:
-        if _BAD_ESCAPE.search(query):
-            raise Refused(unreadable_request())
-        pairs = [[_unquote(item) for item in pair.partition(b"=")] for pair in query.split(b"&")]
-    else:
-        pairs = [list(pair.partition("=")) for pair in _decode(query).split("&")]
+    escaped = b"%" in query or b"+" in query
+    if escaped and _BAD_ESCAPE.search(query):
+        raise Refused(unreadable_request())
     parameters: dict[str, str] = {}
-    for name, _, value in pairs:
+    for pair in query.split(b"&") if escaped else _decode(query).split("&"):
+        if isinstance(pair, str):
+            name, _, value = pair.partition("=")
+        else:
+            name, value = map(_unquote, pair.partition(b"=")[::2])
         if name in parameters:
             raise Refused(
                 ambiguous_request(phrase("the parameter {name} is given twice.", name=name))

@@ -9,7 +9,7 @@ from gateway.policy.groups import group_of
 from gateway.refusals import Refusal, Refused
 from gateway.upload.request import ClientGone
 from gateway.upstream.connection import UpstreamError
-from gateway.values import Outcome
+from gateway.values import ACCEPTED, Outcome
 
 
 @dataclass(slots=True)
@@ -62,7 +62,7 @@ def outcome_of(refusal: Refusal) -> Outcome:
 def judged_by_mattermost(status: int) -> tuple[Outcome, str]:
     """Outcome and reason of an answer that Mattermost gave."""
     if status < 400:
-        return Outcome.ACCEPTED, "none"
+        return ACCEPTED, "none"
     if status < 500:
         return Outcome.REFUSED, "mattermost_refused"
     return Outcome.FAILED, "mattermost_failed"

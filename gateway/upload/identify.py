@@ -52,6 +52,8 @@ class Callers:
         return Caller(identity, credential, head(request, credential, ANY_FILE), sender)
 
 
+# Looked up once, as in gateway.values.
+_SERVER, _SESSION = CredentialKind.SERVER, IdentityKind.SESSION
 _MACHINES = frozenset({CredentialKind.API_KEY, CredentialKind.JWT})
 
 
@@ -81,8 +83,7 @@ def sender_of(request: UploadRequest, identity: Identity | None) -> Sender:
     credential = request.credential
     if identity is None or credential is None:
         return Sender(None, IdentityKind.STRANGER)
-    server = credential.kind is CredentialKind.SERVER
-    kind = IdentityKind.SERVER if server else IdentityKind.SESSION
+    kind = IdentityKind.SERVER if credential.kind is _SERVER else _SESSION
     return Sender(identity, kind, credential, request.forwarded)
 
 

@@ -93,6 +93,7 @@ class ConnectionPool:
 
     def give_back(self, connection: Connection, now: float) -> None:
         """Keep ``connection`` for another exchange if it is fit for one."""
+        self._due.pop(connection, None)
         if not connection.reusable or len(self._idle) >= MOST_IDLE:
             connection.close()
             return
@@ -101,35 +102,26 @@ class ConnectionPool:
         while now - self._idle[0].idle_since > IDLE_EXPIRY:
             self._idle.popleft().close()
 
-    async def answer(self, connection: Connection, timeout: float) -> Response:
-        """The beginning of the answer on ``connection``. Raises Broken, and TimedOut in seconds."""
-        self.limit(connection, self.loop.time() + timeout)
-        try:
-            return await connection.awaited
-        finally:
-            self.unlimit(connection)
-
-    def limit(self, connection: Connection, due: float) -> None:
-        """Have the answer on ``connection`` time out shortly after ``due`` (loop time).
+    def answer(self, connection: Connection, timeout: float) -> asyncio.Future[Response]:
+        """The beginning of the answer on ``connection``, to be awaited. Raises Broken, and
+        TimedOut shortly after ``timeout`` seconds.
 
         One timer for all: of their own, each upload would make one only to cancel it.
         """
-        self._due[connection] = due
+        due = self._due[connection] = self.loop.time() + timeout
         if self._look is None:
             self._look = self.loop.call_at(min(due, self.loop.time() + _LOOK_EVERY), self._expire)
-
-    def unlimit(self, connection: Connection) -> None:
-        self._due.pop(connection, None)
+        return connection.awaited
 
     def _expire(self) -> None:
         now = self.loop.time()
         for connection, due in list(self._due.items()):
             if due <= now:
+                del self._due[connection]
                 connection.time_out()
-        waiting = [due for due in self._due.values() if due > now]
         self._look = None
-        if waiting:
-            following = min(min(waiting), now + _LOOK_EVERY)
+        if self._due:
+            following = min(*self._due.values(), now + _LOOK_EVERY)
             self._look = self.loop.call_at(following, self._expire)
 
     def close(self) -> None:
@@ -310,7 +302,7 @@ class Exchange:
 
 def header_lines(headers: RawHeaders) -> bytes:
     """``headers`` as they go over the wire."""
-    return b"".join([b"%s: %s\r\n" % header for header in headers])
+    return b"\r\n".join([*map(b": ".join, headers), b""])
 
 
 def _render_head(request_line: bytes, headers: bytes, content: Content, *, framed: bool) -> bytes:

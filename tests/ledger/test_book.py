@@ -1,4 +1,4 @@
-from gateway.ledger.book import Book, slot_of
+from gateway.ledger.book import Book, Settled, slot_of
 from gateway.ledger.quotas import Reservation, Usage
 
 from .support import claim
@@ -18,7 +18,7 @@ def test_the_book_knows_what_the_file_has_not_been_told() -> None:
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 600)], [])
     book.written()
     assert (book.changed, book.held(), book.owed()) == (False, [], [])
-    assert book.settle(reservation, 500, 1)
+    assert book.settle(reservation, 500, 1) is Settled.TO_WRITE
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 0)], [(SLOT, 500)])
     book.written()
     assert (book.changed, book.held(), book.owed()) == (False, [], [])
@@ -48,11 +48,11 @@ def test_what_is_handed_over_is_held_no_more_unless_it_is_taken_back() -> None:
     assert book.hand_over(reservation)
     assert not book.holds(reservation)
     assert not book.hand_over(reservation)
-    assert not book.settle(reservation, 600, 1)
+    assert book.settle(reservation, 600, 1) is Settled.BEFORE
     assert (book.changed, book.held(), book.owed()) == (True, [(SLOT, 0)], [])
     book.take_back(reservation)
     assert book.held() == [(SLOT, 600)]
-    assert book.settle(reservation, 500, 1)
+    assert book.settle(reservation, 500, 1) is Settled.TO_WRITE
 
 
 def test_the_first_end_of_a_session_is_owed_until_it_is_written() -> None:

@@ -191,7 +191,7 @@ def test_an_exceeded_quota_tells_what_is_left() -> None:
 def test_impossible_values_are_not_built() -> None:
     with pytest.raises(ValueError, match="ends after it starts"):
         Window(1, 1)
-    with pytest.raises(ValueError, match="nobody can claim -1 bytes"):
-        Claim("user:ada", Window(0, 1), -1, Quota("user", 1, "day"))
+    with pytest.raises(ValueError, match="nobody can claim"):
+        claims([Quota("user", 1, "day")], Uploader("ada"), Amount(-1), 0)
     with pytest.raises(ValueError, match="not in a period"):
         Quota("user", 1, "day", "uploads")

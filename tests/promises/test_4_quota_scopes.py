@@ -26,7 +26,9 @@ QUOTAS = (
 
 @pytest.fixture(scope="module")
 def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeyServer]:
-    with ValkeyServer(tmp_path_factory.mktemp("valkey"), "--appendonly", "yes") as server:
+    # "everysec" keeps back what it is told while it waits for the disk, and that is lost.
+    options = ("--appendonly", "yes", "--appendfsync", "always")
+    with ValkeyServer(tmp_path_factory.mktemp("valkey"), *options) as server:
         yield server
 
 
