@@ -193,8 +193,10 @@ class RedisLedger:
         refused = [(c, reply[1]) for c, reply in zip(claims, taken, strict=True) if not reply[0]]
         if refused:
             # At once: what others have granted must not be booked if this process dies now.
-            giving = self._begin_to_give_back(hold)
-            if not await self._make_room(refused):
+            before, giving = set(self._giving), self._begin_to_give_back(hold)
+            if before:  # of those who left: it may be all that is in the way
+                await asyncio.wait(before)
+            if not await self._make_room(refused) and not before:
                 await asyncio.shield(giving)
                 raise _exceeded(claims, taken)
             hold, taken = await self._take(claims, due=due)
