@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from gateway.identity.attempts import Attempts
 from gateway.identity.sessions import Ask, RawHeaders, Sessions
@@ -15,7 +15,6 @@ from gateway.machines.forms import NO_ISSUERS, Forms
 from gateway.machines.issuers import Issuers, parse_issuers
 from gateway.machines.key_file import parse_keys
 from gateway.machines.keys import KeyRing
-from gateway.machines.tokens import Tokens, opening
 from gateway.machines.watched import FileProblem, Watched, keep, read_file
 from gateway.refusals import Refusal, session_expired
 from gateway.settings import Settings
@@ -23,6 +22,9 @@ from gateway.upload.identify import Callers
 from gateway.upstream.issuers import Documents
 from gateway.upstream.mattermost import Mattermost
 from gateway.values import Credential, Identity
+
+if TYPE_CHECKING:
+    from gateway.machines.tokens import Tokens
 
 T = TypeVar("T")
 
@@ -57,7 +59,7 @@ def callers_from(
         keys = watched("api_keys", settings.api_keys_file, parse_keys)
     if "oidc" in settings.auth and settings.oidc_file is not None:
         issuers = watched("oidc", settings.oidc_file, parse_issuers)
-    tokens = None if issuers is None else Tokens(issuers, opening(Documents))
+    tokens = None if issuers is None else _tokens(issuers)
     secret = settings.account_token
     admission = Admission(
         keys=keys,
@@ -75,6 +77,13 @@ def callers_from(
     callers = Callers(sessions_of(attempts.guard(ask)), admission)
     forms = Forms(NO_ISSUERS if tokens is None else tokens.issuers)
     return Methods(callers, forms, [file.look for file in (keys, issuers) if file is not None])
+
+
+def _tokens(issuers: Watched[Issuers]) -> "Tokens":
+    # Its library takes a twentieth of a second and 9 MiB.
+    from gateway.machines.tokens import Tokens, opening
+
+    return Tokens(issuers, opening(Documents))
 
 
 def keep_files(settings: Settings, shared: Path) -> None:

@@ -1,6 +1,8 @@
 """The layers of the design: a module imports only from levels below its own."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -82,6 +84,9 @@ ONLY_IN = {
 }
 """Libraries and the subjects that may know them."""
 
+SELDOM = {"cryptography", "hiredis", "jinja2", "joserfc", "opentelemetry", "redis"}
+"""Libraries that take a while, and are needed by few gateways or not at once."""
+
 
 def subject(module: str) -> str:
     """``gateway.edge.app`` → ``edge``."""
@@ -146,3 +151,14 @@ def test_libraries_stay_where_they_belong(library: str) -> None:
 def test_every_subject_has_a_level() -> None:
     subjects = {subject(importer) for importer, _ in IMPORTS} - {"standin"}
     assert subjects <= set(LEVELS)
+
+
+def test_what_is_seldom_needed_is_not_imported_by_all() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, gateway.cli; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "gateway.composition" in told.stdout.split()
+    assert not SELDOM.intersection(told.stdout.split())

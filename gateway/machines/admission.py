@@ -6,7 +6,7 @@ To Mattermost the gateway speaks with the account's token; it never sees what th
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.identity.attempts import Attempts
 from gateway.identity.sessions import Sessions
@@ -15,11 +15,13 @@ from gateway.machines.channels import ChannelIds
 from gateway.machines.forms import CredentialError, refused
 from gateway.machines.keys import ApiKey, KeyRing, is_key
 from gateway.machines.limits import Limits
-from gateway.machines.tokens import Tokens
 from gateway.machines.watched import Watched
 from gateway.policy.circumstances import IdentityKind
 from gateway.refusals import Refused, account_unavailable, shown
 from gateway.values import Credential, CredentialKind, Identity
+
+if TYPE_CHECKING:  # slow to import, and needed only where there are issuers
+    from gateway.machines.tokens import Tokens
 
 RawHeaders = list[tuple[bytes, bytes]]
 _RETRY_AFTER = 30
@@ -70,7 +72,7 @@ class Admission:
         self,
         *,
         keys: Watched[KeyRing] | None,
-        tokens: Tokens | None,
+        tokens: "Tokens | None",
         accounts: Accounts,
         sessions: Sessions,
         channels: ChannelIds,

@@ -8,22 +8,18 @@ import asyncio
 import warnings
 from collections.abc import Awaitable, Callable, Mapping
 from time import monotonic
-from typing import NamedTuple
 
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from gateway.machines.issuers import Ages
 from gateway.upstream.issuers import IssuerError, check_address
 
 Fetch = Callable[[str], Awaitable[Mapping[str, object]]]
 """Fetches a document; raises IssuerError."""
 PublicKey = RSAKey | ECKey | OKPKey
 
-ALGORITHMS = (
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
-)  # fmt: skip
-"""With which tokens may be signed: those with a public key, which forges nothing."""
 _MOST_KEYS = 100
 _KINDS: Mapping[str, type[PublicKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PRIVATE = "d"
@@ -31,17 +27,6 @@ _PRIVATE = "d"
 
 class UnknownKey(Exception):
     """An issuer has no such key; the text is for the log."""
-
-
-class Ages(NamedTuple):
-    """Seconds."""
-
-    refresh: float = 600.0
-    """After which keys are fetched again."""
-    keep: float = 86_400.0
-    """For which they hold if that is not possible."""
-    retry: float = 30.0
-    """Between two tries to fetch them, whatever tokens come."""
 
 
 class IssuerKeys:

@@ -6,15 +6,18 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from gateway.machines.issuer_keys import ALGORITHMS, Ages
 from gateway.machines.key_file import read_toml, tables
 from gateway.machines.limits import ACCOUNT_NAME, Limits, Reader, read_account, read_limits
 from gateway.machines.watched import FileProblem
 from gateway.units import parse_duration
 from gateway.upstream.issuers import check_address
 
+ALGORITHMS = (
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519",
+)  # fmt: skip
+"""With which tokens may be signed: those with a public key, which forges nothing."""
 _USUAL_ALGORITHMS = ("RS256", "ES256")
 _LONGEST_LEEWAY = 600.0
 
@@ -30,6 +33,17 @@ class TokenRule:
 
     def applies_to(self, claims: Mapping[str, object]) -> bool:
         return _agrees(self.claims, claims)
+
+
+class Ages(NamedTuple):
+    """Of an issuer's keys; seconds."""
+
+    refresh: float = 600.0
+    """After which keys are fetched again."""
+    keep: float = 86_400.0
+    """For which they hold if that is not possible."""
+    retry: float = 30.0
+    """Between two tries to fetch them, whatever tokens come."""
 
 
 @dataclass(frozen=True, slots=True)

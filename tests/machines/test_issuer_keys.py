@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
-from gateway.machines.issuer_keys import Ages, IssuerKeys, UnknownKey
+from gateway.machines.issuer_keys import IssuerKeys, UnknownKey
+from gateway.machines.issuers import Ages
 from gateway.upstream.issuers import Documents, IssuerError, check_address
 from tests.support.issuer import DISCOVERY, KEYS, Issuer
 

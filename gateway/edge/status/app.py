@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -16,8 +16,10 @@ from starlette.routing import Route
 from gateway.edge.caller import Origins
 from gateway.edge.status import view as documents
 from gateway.edge.status.access import COOKIE, SESSION_SECONDS, Access, Denied
-from gateway.edge.status.rendering import Pages
 from gateway.edge.status.view import Filter, View
+
+if TYPE_CHECKING:
+    from gateway.edge.status.rendering import Pages
 
 Look = Callable[[Filter], Awaitable[View]]
 
@@ -60,7 +62,7 @@ class StatusPage:
         self._look = look
         self._access = access
         self._origins = origins
-        self._pages = Pages()
+        self._compiling: asyncio.Task[Pages] | None = None
         self._streams = 0
         self._rendered: dict[Filter, tuple[float, asyncio.Future[dict[str, str]]]] = {}
         """When what was shown to those who want this was so, and its sections."""
@@ -88,11 +90,12 @@ class StatusPage:
         if denied := self._check(request):
             if denied.status == 401:
                 return RedirectResponse("sign-in", 303, _SECURITY)
-            return self._problem(denied)
+            return await self._problem(denied)
         view = await self._look(_filter(request))
         sections = await self._sections(view)
         signs_out = self._access.asks_for_token
-        return _html(self._pages.page(view, sections, signs_out=signs_out))
+        pages = await self._pages()
+        return _html(pages.page(view, sections, signs_out=signs_out))
 
     async def _document(
         self, document: Callable[[View], dict[str, Any]], request: Request
@@ -139,9 +142,19 @@ class StatusPage:
         if rendering is None or time != view.activity.time:
             if len(self._rendered) >= _MOST_STREAMS:
                 self._rendered.clear()
-            rendering = asyncio.ensure_future(asyncio.to_thread(self._pages.sections, view))
+            rendering = asyncio.create_task(self._render(view))
             self._rendered[view.wanted] = view.activity.time, rendering
         return asyncio.shield(rendering)
+
+    async def _render(self, view: View) -> dict[str, str]:
+        pages = await self._pages()
+        return await asyncio.to_thread(pages.sections, view)
+
+    async def _pages(self) -> "Pages":
+        """Made when somebody first looks, and not by the thread that serves uploads."""
+        if self._compiling is None:
+            self._compiling = asyncio.create_task(asyncio.to_thread(_compiled))
+        return await asyncio.shield(self._compiling)
 
     async def _pause(self) -> None:
         try:
@@ -155,28 +168,28 @@ class StatusPage:
         if denied is None:
             return RedirectResponse(".", 303, _SECURITY)
         if denied.status != 401:
-            return self._problem(denied)
-        return _html(self._pages.sign_in(""))
+            return await self._problem(denied)
+        return await self._sign_in_page("")
 
     async def _sign_in(self, request: Request) -> Response:
         body = b""
         async for piece in request.stream():
             body += piece
             if len(body) > _LONGEST_FORM:
-                return self._problem(Denied(413, "This is more than a token."))
+                return await self._problem(Denied(413, "This is more than a token."))
         fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=4)
         token = fields.get("token", [""])[0].strip()
         result = self._access.sign_in(request.headers, token, self._client(request))
         if isinstance(result, Denied):
             if result.status == 401:
-                return _html(self._pages.sign_in(result.sentence), 401)
-            return self._problem(result)
+                return await self._sign_in_page(result.sentence, 401)
+            return await self._problem(result)
         return self._with_session(request, result, SESSION_SECONDS)
 
     async def _sign_out(self, request: Request) -> Response:
         denied = self._check(request)
         if denied is not None and denied.status != 401:
-            return self._problem(denied)
+            return await self._problem(denied)
         return self._with_session(request, "", 0)
 
     def _with_session(self, request: Request, cookie: str, seconds: int) -> Response:
@@ -196,9 +209,21 @@ class StatusPage:
         peer = request.client.host if request.client else "unknown"
         return self._origins.read(peer, "http", dict(request.headers.raw)).client
 
-    def _problem(self, denied: Denied) -> Response:
-        page = self._pages.problem(denied.status, denied.sentence)
+    async def _sign_in_page(self, problem: str, status: int = 200) -> Response:
+        pages = await self._pages()
+        return _html(pages.sign_in(problem), status)
+
+    async def _problem(self, denied: Denied) -> Response:
+        pages = await self._pages()
+        page = pages.problem(denied.status, denied.sentence)
         return _html(page, denied.status, _retry(denied))
+
+
+def _compiled() -> "Pages":
+    # With its templates a tenth of a second and 3 MiB, which are spared where nobody looks.
+    from gateway.edge.status.rendering import Pages
+
+    return Pages()
 
 
 def _filter(request: Request) -> Filter:

@@ -72,7 +72,8 @@ class Pages:
 
     def __init__(self) -> None:
         self._environment = _environment()
-        for name in self._environment.list_templates():  # compiled before anybody waits for them
+        # Compiled now: some are rendered by the thread that serves uploads.
+        for name in self._environment.list_templates():
             self._environment.get_template(name)
 
     def page(self, view: View, sections: Mapping[str, str], *, signs_out: bool) -> str:
