@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fcntl import ioctl
 from io import BufferedReader
-from pathlib import Path
 from termios import TIOCOUTQ
 from types import TracebackType
 from typing import Any, Self
 
-_LOOPBACK = "0100007F"
-"""127.0.0.1, as Linux writes it."""
+from tests.support.sockets import unread
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Wire:
 
     def __init__(self, address: tuple[str, int], timeout: float = 20.0) -> None:
         self.socket = socket.create_connection(address, timeout=timeout)
-        self._ports = self.socket.getsockname()[1], address[1]
+        self._address = address
         self._file: BufferedReader = self.socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -77,10 +75,7 @@ class Wire:
         (unacknowledged,) = struct.unpack("i", ioctl(self.socket, TIOCOUTQ, bytes(4)))
         if unacknowledged:
             return int(unacknowledged)
-        here, there = (f"{_LOOPBACK}:{port:04X} " for port in self._ports)
-        _, _, of_server = Path("/proc/net/tcp").read_text().partition(there + here)
-        # Behind the two addresses: the state, the queue of what was sent, and that of what came.
-        return int(of_server[12:20] or "0", 16)
+        return unread(self._address, self.socket.getsockname())
 
     def send_head(self, method: str, target: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         lines = [f"{method} {target} HTTP/1.1", "Host: chat.example"]
