@@ -1,5 +1,6 @@
 """The servers that tests share, and the choice between the stand-in and a real Mattermost."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if item not in chosen]
         config.hook.pytest_deselected(items=left_out)
         items[:] = chosen
+
+
+def pytest_collection_finish() -> None:
+    """All tests, and what they are made of, stay to the end: nobody looks for garbage in them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

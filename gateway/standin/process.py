@@ -165,11 +165,12 @@ class StandInProcess:
         self, condition: Callable[[dict[str, Any]], bool], timeout: float = 10.0
     ) -> dict[str, Any]:
         """The first state that meets the condition. Raises TimeoutError."""
-        deadline = time.monotonic() + timeout
+        deadline, pause = time.monotonic() + timeout, 0.02
         while not condition(state := self.state()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not within {timeout} s; the state is {state}")
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)
         return state
 
     def _call(self, method: str, path: str, document: object) -> dict[str, Any]:

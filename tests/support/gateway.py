@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -37,7 +38,10 @@ class GatewayProcess:
         }
         self.configure(**settings)
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
+        self._log_read = 0
+        """Bytes of the log file whose lines are parsed."""
+        self._log_lines: list[dict[str, Any]] = []
+        self._reading_log = threading.Lock()
         self.url = ""
         self.admin_url = ""
 
@@ -68,7 +72,8 @@ class GatewayProcess:
 
     def start(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._log_start = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self._log_read = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self._log_lines = []
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-W", "error", "-m", self.module, "serve"],
@@ -115,15 +120,15 @@ class GatewayProcess:
 
     def log(self) -> list[dict[str, Any]]:
         """The log lines since the last start."""
-        with self.log_file.open("rb") as file:
-            file.seek(self._log_start)
-            # The last line may be just being written.
-            lines = file.read().rpartition(b"\n")[0].decode().splitlines()
-        parsed = []
-        for line in lines:
-            assert line.startswith("{"), f"not a JSON line in the log: {line}"
-            parsed.append(json.loads(line))
-        return parsed
+        with self._reading_log, self.log_file.open("rb") as file:
+            file.seek(self._log_read)
+            for line in file:
+                if not line.endswith(b"\n"):  # just being written
+                    break
+                assert line.startswith(b"{"), f"not a JSON line in the log: {line!r}"
+                self._log_lines.append(json.loads(line))
+                self._log_read += len(line)
+            return [*self._log_lines]
 
     def requests(self) -> list[dict[str, Any]]:
         """The log lines of requests since the last start."""
@@ -144,11 +149,12 @@ class GatewayProcess:
 
     def wait_for(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
         """Until ``condition`` holds. Raises TimeoutError."""
-        deadline = time.monotonic() + timeout
+        deadline, pause = time.monotonic() + timeout, 0.02
         while not condition():
             if time.monotonic() > deadline:
                 raise TimeoutError(self.log_file.read_text()[-4000:])
-            time.sleep(0.02)
+            time.sleep(pause)
+            pause = min(pause * 1.5, 0.2)  # to ask for metrics takes time of the gateway's
 
     def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         """All samples: (name, labels) → value."""

@@ -2,6 +2,7 @@
 ``./scripts/translations`` writes them."""
 
 import sys
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -28,12 +29,17 @@ msgstr ""
 
 def phrases() -> Catalog:
     """Those in the code, with the files that they are in."""
-    found = Catalog()
-    for file, line, message, _, _ in extract_from_dir(
-        GATEWAY, [("**.py", "python")], keywords=_KEYWORDS
-    ):
-        found.add(message, locations=[(f"gateway/{file}", line)])
+    found = Catalog()  # one for each who asks: to update another one changes it
+    for message, place in _extracted():
+        found.add(message, locations=[place])
     return found
+
+
+@cache
+def _extracted() -> list[tuple[str | tuple[str, ...], tuple[str, int]]]:
+    """Messages, and the file and line of each."""
+    found = extract_from_dir(GATEWAY, [("**.py", "python")], keywords=_KEYWORDS)
+    return [(message, (f"gateway/{file}", line)) for file, line, message, _, _ in found]
 
 
 def read(path: Path) -> Catalog:
