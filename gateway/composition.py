@@ -242,21 +242,26 @@ class Waiting:
         sweeper: Sweeper,
         audit: AuditWriter | None,
         traces: Traces | None,
-        log: Log,
+        accountant: Accountant,
+        decisions: Decisions | None,
     ) -> None:
+        self._decisions = decisions
+        self._accountant = accountant
         self._audit = audit
         self._traces = traces
-        self._log = log
         self._spools = spools
         self._examiner = examiner
         self._sweeper = sweeper
 
     async def close(self) -> None:
+        self._accountant.flush()
+        if self._decisions is not None:
+            self._decisions.flush()
         await self._sweeper.close()
         self._spools.close()
         self._examiner.close()
         if self._audit is not None and (lost := await asyncio.to_thread(self._audit.close)):
-            self._log.error("audit_lost", lines=lost)
+            self._accountant.log.error("audit_lost", lines=lost)
         if self._traces is not None:
             await asyncio.to_thread(self._traces.stop)
 
@@ -265,9 +270,17 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     """The application that clients talk to, and what is to be closed after it."""
     settings, mattermost = parts.settings, parts.mattermost
     audit = _audit(settings, parts.log, cells)
-    decisions = None if audit is None else Decisions(audit.put)
+    loop = asyncio.get_running_loop()
+    decisions = None if audit is None else Decisions(audit.put, loop.call_later)
     traces = _traces(settings)
-    accountant = Accountant(Metrics(cells), parts.log, decisions, traces, parts.refusals)
+    accountant = Accountant(
+        Metrics(cells),
+        parts.log,
+        decisions,
+        traces,
+        parts.refusals,
+        loop.call_soon,
+    )
     metrics = accountant.metrics
     spools = _spools(settings)
 
@@ -391,7 +404,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         check_audit=check_audit,
     )
     sweeper = Sweeper(kept_files, records)
-    return app, Waiting(spools, examiner, sweeper, audit, traces, parts.log)
+    return app, Waiting(spools, examiner, sweeper, audit, traces, accountant, decisions)
 
 
 def _traces(settings: Settings) -> Traces | None:

@@ -2,44 +2,65 @@
 
 import re
 from collections.abc import Callable
+from time import time
 
 import orjson
 
 from gateway.accounting import Account, FileAccount
-from gateway.log_formats import Clock
+from gateway.log_formats import Clock, encoded
 from gateway.values import ACCEPTED
 
-Put = Callable[[dict[str, object]], None]
+_GATHERED_FOR = 0.02
+"""Seconds."""
 _USUAL_ANSWER = re.compile(rb'\{"file_infos":\[\{"id":"([a-z0-9]{26})"')
 """To an attachment: told from its beginning, which is faster than to parse it."""
 
 
 class Decisions:
-    """Turns closed accounts into lines of the audit log."""
+    """Turns closed accounts into lines of the audit log, but for their places in its chain."""
 
-    def __init__(self, put: Put) -> None:
+    def __init__(
+        self,
+        put: Callable[[bytes], None],
+        call_later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
+        """``put`` gets documents of JSON."""
         self._put = put
+        self._call_later = call_later
         self._clock = Clock()
+        self._closed: list[tuple[float, Account]] = []
 
-    def close(self, account: Account, *, client: str, id_: str) -> None:
-        """A line for each file; one for an upload that was refused before there was any."""
+    def close(self, account: Account) -> None:
+        """Have a line written for each file; one for an upload that was refused before there was
+        any."""
         refused_early = account.is_upload and account.outcome is not ACCEPTED
         if not account.files and not refused_early:
             return
-        when = self._clock.now()
-        for file in account.files:
-            self._put(_of_file(account, file, when, client, id_))
-        if not account.files:
-            self._put(_of_request(account, when, client, id_))
+        if not self._closed:
+            self._call_later(_GATHERED_FOR, self.flush)
+        self._closed.append((time(), account))
+
+    def flush(self) -> None:
+        """Put all that was decided.
+
+        One right after the other, they cost half of what each costs where it comes up.
+        """
+        closed, self._closed = self._closed, []
+        for at, account in closed:
+            when = self._clock.at(at)
+            for file in account.files:
+                self._put(encoded(_of_file(account, file, when)))
+            if not account.files:
+                self._put(encoded(_of_request(account, when)))
 
 
-def _of_request(account: Account, when: str, client: str, id_: str) -> dict[str, object]:
+def _of_request(account: Account, when: str) -> dict[str, object]:
     fields: dict[str, object] = {
         "event": "request",
         "time": when,
-        "request_id": id_,
+        "request_id": account.request_id,
         "trace_id": account.trace.id,
-        "client": client,
+        "client": account.client,
         "endpoint": account.endpoint,
         "status": account.status,
         "outcome": account.outcome,
@@ -58,16 +79,13 @@ def _add_sender(fields: dict[str, object], account: Account) -> None:
         fields |= account.machine
 
 
-def _of_file(
-    account: Account, file: FileAccount, when: str, client: str, id_: str
-) -> dict[str, object]:
-    # Made at once, since it is made for each upload.
+def _of_file(account: Account, file: FileAccount, when: str) -> dict[str, object]:
     fields: dict[str, object] = {
         "event": "file",
         "time": when,
-        "request_id": id_,
+        "request_id": account.request_id,
         "trace_id": account.trace.id,
-        "client": client,
+        "client": account.client,
         "endpoint": account.endpoint,
         "status": account.status,
         "outcome": file.outcome,

@@ -38,28 +38,30 @@ class Format(NamedTuple):
 
 
 class Clock:
-    """Tells the time in RFC 3339 with milliseconds; formatted once a second."""
+    """Tells times in RFC 3339 with milliseconds; formatted once a second."""
 
     def __init__(self) -> None:
         self._second = 0
         self._formatted = ""
 
     def now(self) -> str:
-        now = time.time()
-        second = int(now)
+        return self.at(time.time())
+
+    def at(self, when: float) -> str:
+        """``when`` is Unix time."""
+        second = int(when)
         if second != self._second:
             self._second = second
             self._formatted = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._formatted}.{int((now - second) * 1000):03d}Z"
+        return f"{self._formatted}.{int((when - second) * 1000):03d}Z"
 
 
-def encoded(document: object, *, sort: bool = False) -> bytes:
-    """``document`` as JSON on one line, with its keys in their order or in that of the alphabet."""
+def encoded(document: object) -> bytes:
+    """``document`` as JSON on one line."""
     try:
-        line = orjson.dumps(document, default=str, option=orjson.OPT_SORT_KEYS if sort else None)
+        line = orjson.dumps(document, str)
     except orjson.JSONEncodeError:  # a lone surrogate in what a client sent
-        separators = (",", ":") if sort else None
-        return json.dumps(document, default=str, sort_keys=sort, separators=separators).encode()
+        return json.dumps(document, default=str, separators=(",", ":")).encode()
     if not line.isascii():
         for end, escaped in _LINE_ENDS:
             line = line.replace(end, escaped)

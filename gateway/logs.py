@@ -7,7 +7,7 @@ access to requests.
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from contextlib import suppress
 from traceback import format_exception
 from typing import TextIO
@@ -18,6 +18,10 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _PIECE = 4096
 """Bytes that a pipe takes in one piece whatever else is written to it (PIPE_BUF, pipe(7))."""
+
+
+Line = tuple[str, str, Fields]
+"""Level, event, and what else there is to say."""
 
 
 class Log:
@@ -39,45 +43,25 @@ class Log:
         self._threshold = LEVELS[level]
         self._stream = stream  # kept: once closed, its descriptor is somebody else's
         self._descriptor = stream.fileno()
-        self._waiting: list[tuple[str, str, Fields]] = []
-        self._call_soon: Callable[[Callable[[], None]], object] | None = None
         self._clock = Clock()
 
     def enabled(self, level: str) -> bool:
         return LEVELS[level] >= self._threshold
 
-    def write(self, level: str, event: str, fields: dict[str, object]) -> None:
-        if LEVELS[level] < self._threshold:
+    def write(self, level: str, event: str, fields: Fields) -> None:
+        if not self.enabled(level):
             return
         if self._format.others is not None and event != REQUEST:
             line = self._format.others(self._clock.now(), level, event, fields)
             self._put(line + b"\n", self._others.fileno())
             return
-        self._waiting.append((level, event, fields))
-        self.flush()
+        self.write_together([(level, event, fields)])
 
-    def gather_with(self, call_soon: Callable[[Callable[[], None]], object]) -> None:
-        """From now on write what comes in one round of the event loop in one piece."""
-        self._call_soon = call_soon
-
-    def write_soon(self, level: str, event: str, fields: dict[str, object]) -> None:
-        """As ``write``, but at the end of the event loop's present round."""
-        if LEVELS[level] < self._threshold:
-            return
-        if self._call_soon is None:
-            self.write(level, event, fields)
-            return
-        if not self._waiting:
-            self._call_soon(self.flush)
-        self._waiting.append((level, event, fields))
-
-    def flush(self) -> None:
-        """Write what waits, in whole lines."""
-        waiting, self._waiting = self._waiting, []
-        # One after the other, they cost less than each on its own where it comes up.
+    def write_together(self, lines: Sequence[Line]) -> None:
+        """Write ``lines`` of requests that are ``enabled``, in pieces of several."""
         now, render = self._clock.now(), self._render
         piece = b""
-        for level, event, fields in waiting:
+        for level, event, fields in lines:
             line = render(now, level, event, fields) + b"\n"
             if piece and len(piece) + len(line) > _PIECE:
                 self._put(piece, self._descriptor)

@@ -191,7 +191,6 @@ async def _serve_alone(
     settings: Settings, log: Log, listener: socket.socket, admin_listener: socket.socket
 ) -> None:
     stop = _stop_signal()
-    log.gather_with(asyncio.get_running_loop().call_soon)
     cells = Cells()
     parts = Parts(settings, log)
     await parts.start()
@@ -227,7 +226,6 @@ async def _serve_alone(
 async def _work(settings: Settings, log: Log, listener: socket.socket, shared: Path) -> None:
     stop = _stop_signal()
     _stop_with_supervisor(stop)
-    log.gather_with(asyncio.get_running_loop().call_soon)
     parts = Parts(settings, log, shared)
     await parts.start()
     async with _files_kept_up_to_date(parts):

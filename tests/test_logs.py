@@ -6,13 +6,13 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.logs import Log, capture_libraries
+from gateway.logs import Line, Log, capture_libraries
 
 
 @pytest.fixture
@@ -186,24 +186,15 @@ def test_an_exception_comes_with_its_traceback(path: Path) -> None:
     assert "test_logs.py" in line["traceback"]
 
 
-def test_what_is_gathered_comes_in_its_order_in_pieces_that_a_pipe_takes_whole() -> None:
+def test_what_is_written_together_comes_in_pieces_that_a_pipe_takes_whole() -> None:
     packets, stream = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     packets.settimeout(5)
-    rounds: list[Callable[[], None]] = []
     with packets, os.fdopen(stream.detach(), "w") as file:
-        log = Log("json", "info", file)
-        log.gather_with(rounds.append)
-        for number in range(20):
-            log.write_soon("info", "request", {"number": number, "padding": "x" * 1000})
-        log.info("stopped", number=20)  # does not overtake them
+        lines: list[Line] = [
+            ("info", "request", {"number": number, "padding": "x" * 1000}) for number in range(20)
+        ]
+        Log("json", "info", file).write_together(lines)
         pieces = [packets.recv(65536) for _ in range(7)]
         assert all(len(piece) <= 4096 and piece.endswith(b"\n") for piece in pieces)
         numbers = [json.loads(line)["number"] for piece in pieces for line in piece.splitlines()]
-        assert numbers == [*range(21)]
-        log.write_soon("info", "request", {"number": 21})
-        packets.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            packets.recv(65536)
-        for end_of_round in rounds:
-            end_of_round()
-        assert json.loads(packets.recv(65536))["number"] == 21
+        assert numbers == [*range(20)]

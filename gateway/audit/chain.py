@@ -1,16 +1,13 @@
 """The chain that the lines of an audit log are: each carries the hash of the one before.
 
-A line is a JSON object in canonical form: keys sorted, no spaces, UTF-8 (as RFC 8785 writes texts
-and whole numbers, and it has no others), but that what some take for ends of lines is escaped.
-Its hash is the SHA-256 of these bytes, without the newline behind them.
+A line is a JSON object, in UTF-8, in which what some take for ends of lines is escaped. Its hash is
+the SHA-256 of its bytes as they are in the file, without the newline behind them.
 """
 
 import hashlib
 import json
 from collections.abc import Iterable
-from typing import Any, NamedTuple
-
-from gateway.log_formats import encoded
+from typing import NamedTuple
 
 GENESIS = "0" * 64
 """What the first line of all carries."""
@@ -36,18 +33,14 @@ def digest(line: bytes) -> str:
     return hashlib.sha256(line).hexdigest()
 
 
-def forge(link: Link, documents: Iterable[dict[str, Any]]) -> tuple[bytes, Link]:
-    """The lines that say ``documents`` and follow ``link``, and what follows them.
-
-    The documents get their places in the chain; they can be forged again, for other places.
-    """
+def forge(link: Link, documents: Iterable[bytes]) -> tuple[bytes, Link]:
+    """The lines that say ``documents``, JSON objects with at least one name each, and follow
+    ``link``; and what follows them."""
     number, before = link
     lines = bytearray()
     for document in documents:
         number += 1
-        document["seq"] = number
-        document["prev"] = before
-        line = encoded(document, sort=True)
+        line = b'{"seq":%d,"prev":"%b",%b' % (number, before.encode(), document[1:])
         before = digest(line)
         lines += line
         lines += b"\n"

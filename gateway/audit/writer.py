@@ -11,7 +11,8 @@ from itertools import islice
 from time import monotonic
 from typing import Protocol
 
-from gateway.audit.file import AuditFile, Document
+from gateway.audit.file import AuditFile
+from gateway.log_formats import encoded
 
 CAPACITY = 10_000
 """Lines that wait at most."""
@@ -49,7 +50,7 @@ class AuditWriter:
         self._counts = counts
         self._tell = tell
         self._capacity = capacity
-        self._waiting: deque[Document] = deque()
+        self._waiting: deque[bytes] = deque()
         self._lost = 0
         self._lost_and_told = 0
         self._unsynced = False
@@ -61,8 +62,8 @@ class AuditWriter:
         self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
         self._thread.start()
 
-    def put(self, document: Document) -> None:
-        """Have ``document`` written; never waits."""
+    def put(self, document: bytes) -> None:
+        """Have ``document``, of JSON, written; never waits."""
         if len(self._waiting) >= self._capacity:
             self._lost += 1
             self._counts.lost(1)
@@ -106,7 +107,7 @@ class AuditWriter:
     def _write_some(self) -> None:
         lost = self._lost - self._lost_and_told
         documents = list(islice(self._waiting, _AT_ONCE))
-        notes: list[Document] = [{"event": "lost", "lines": lost}] if lost else []
+        notes = [encoded({"event": "lost", "lines": lost})] if lost else []
         self._file.append([*documents, *notes])
         self._lost_and_told += lost
         for _ in documents:

@@ -106,7 +106,9 @@ class GatewayApp:
             join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
+        account.client, account.request_id = origin.client, origin.request_id
         account.trace = origin.trace
+        account.method, account.path = scope["method"], scope["raw_path"]
         cycle = scope["extensions"][CYCLE]
         cycle.account, cycle.origin = account, origin
         body = RequestBody(cycle, _length(headers))
@@ -127,24 +129,13 @@ class GatewayApp:
             raise
         finally:
             account.bytes_received = body.received
-            method, path = scope["method"], scope["raw_path"]
-            account.bytes_sent = 0 if method == "HEAD" else responder.sent
+            account.bytes_sent = 0 if account.method == "HEAD" else responder.sent
             if self._accountant.wants_visitor(account):
                 account.visitor = visitor(headers, origin, scope["http_version"])
             if responder.tunnel is None:
-                self._close(account, method, path, origin)
+                self._accountant.close(account)
             else:
-                close = partial(self._close, account, method, path, origin)
-                self._websockets.keep(responder.tunnel, account, close)
-
-    def _close(self, account: Account, method: str, path: bytes, origin: Origin) -> None:
-        self._accountant.close(
-            account,
-            method=method,
-            path=path.decode("latin-1"),
-            client=origin.client,
-            id_=origin.request_id,
-        )
+                self._websockets.keep(responder.tunnel, account)
 
     async def _route(
         self,

@@ -5,7 +5,6 @@ and no byte that a client sends behind a handshake reaches Mattermost before.
 """
 
 import asyncio
-from collections.abc import Callable
 
 from gateway.accounting import Account, Accountant
 from gateway.edge.caller import Origin
@@ -73,8 +72,8 @@ class WebSockets:
             tunnel.abort()
             raise
 
-    def keep(self, tunnel: Tunnel, account: Account, close: Callable[[], None]) -> None:
-        """``close`` the account of a request once its tunnel is closed, and not before."""
+    def keep(self, tunnel: Tunnel, account: Account) -> None:
+        """Close the account of a request once its tunnel is closed, and not before."""
         account.status = SWITCHING
         websocket = self._accountant.open_websocket(account)
 
@@ -82,6 +81,6 @@ class WebSockets:
             account.outcome, account.reason = _OUTCOMES[closed.result()]
             account.detail = tunnel.detail
             websocket.received, websocket.sent = tunnel.client.received, tunnel.server.received
-            close()
+            self._accountant.close(account)
 
         tunnel.closed.add_done_callback(end)

@@ -23,20 +23,20 @@ class RecentRefusals:
         self._clock = clock
         self._latest: deque[Refusal] = deque(maxlen=_MOST_REFUSALS)
 
-    def close(self, account: Account, *, client: str, id_: str) -> None:
+    def close(self, account: Account) -> None:
         """Hear of a request that was not accepted."""
         if account.outcome is Outcome.ABORTED or not (account.is_upload or account.files):
             return
         file = next((file for file in account.files if file.outcome is account.outcome), None)
         self._latest.append(
             Refusal(
-                id=id_,
+                id=account.request_id,
                 time=round(self._clock(), 3),
                 name=shown_name(file.name) if file else "",
                 user_id=account.user_id or "",
                 machine=machine_of(account),
                 channel_id=account.channel_id,
-                client=client,
+                client=account.client,
                 endpoint=account.endpoint,
                 status=account.status,
                 outcome=account.outcome,

@@ -44,17 +44,13 @@ class _Closed(NamedTuple):
 
     account: TimedAccount
     spans: Spans
-    method: str
     path: str
-    client: str
-    id: str
-    seconds: float
     shift: float
     """What makes Unix times of those by the account's clock."""
 
     @property
     def times(self) -> tuple[float, float]:
-        return self.account.started, self.account.started + self.seconds
+        return self.account.started, self.account.started + self.account.answered
 
     def way_to_mattermost(self) -> tuple[float, float] | None:
         """When it was on its way there, if it came so far."""
@@ -81,15 +77,13 @@ class SpanWriter:
         self._scope = InstrumentationScope(SERVICE, __version__)
         self._processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=url))
 
-    def close(
-        self, account: Account, *, method: str, path: str, client: str, id_: str, seconds: float
-    ) -> None:
+    def close(self, account: Account) -> None:
         """Have the spans of ``account`` sent; never waits."""
         spans = account.trace.spans
         if spans is None or not isinstance(account, TimedAccount):
             return
         shift = time.time() - account.clock()
-        request = _Closed(account, spans, method, path, client, id_, seconds, shift)
+        request = _Closed(account, spans, account.path.decode("latin-1"), shift)
         self._end_request(request)
         if (way := request.way_to_mattermost()) is not None:
             self._end_call(request, way)
@@ -107,11 +101,11 @@ class SpanWriter:
 
     def _end_request(self, request: _Closed) -> None:
         account, spans = request.account, request.spans
-        attributes = _method(request.method) | {
+        attributes = _method(account.method) | {
             "url.path": request.path,
             "http.response.status_code": account.status,
-            "client.address": request.client,
-            "upload_gateway.request_id": request.id,
+            "client.address": account.client,
+            "upload_gateway.request_id": account.request_id,
             "upload_gateway.endpoint": account.endpoint,
             "upload_gateway.outcome": account.outcome,
             "upload_gateway.reason": account.reason,
@@ -146,7 +140,7 @@ class SpanWriter:
 
     def _end_call(self, request: _Closed, way: tuple[float, float]) -> None:
         account, spans = request.account, request.spans
-        attributes = _method(request.method) | {
+        attributes = _method(account.method) | {
             "url.full": f"{self._upstream}{request.path}",
             "server.address": self._server[0],
             "server.port": self._server[1],

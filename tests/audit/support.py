@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from gateway.audit.file import AuditFile
 from gateway.cli import main
+from gateway.log_formats import encoded
 
 
 class Told(NamedTuple):
@@ -35,7 +36,7 @@ def written(path: Path, count: int, start: int = 0) -> list[bytes]:
     """Append ``count`` lines in several pieces; all lines of the file."""
     file = AuditFile(path)
     for number in range(start, start + count):
-        file.append([{"event": "file", "name": f"{number}.txt", "size": number}])
+        file.append([encoded({"event": "file", "name": f"{number}.txt", "size": number})])
     file.close()
     return path.read_bytes().splitlines(keepends=True)
 

@@ -12,6 +12,7 @@ import pytest
 
 from gateway.audit.file import AuditFile
 from gateway.configuration import checked_settings
+from gateway.log_formats import encoded
 from gateway.settings import SettingsError
 from gateway.standin.process import StandInProcess
 from tests.audit.support import lines, names, verified, written
@@ -188,7 +189,7 @@ def fill_disk(gateway: GatewayProcess, log: Path) -> tuple[int, int]:
 def padded(log: Path) -> None:
     """Make ``log`` larger than all else that the gateway writes."""
     file = AuditFile(log)
-    file.append([{"event": "padding", "text": "x" * 1_000_000}] * 3)
+    file.append([encoded({"event": "padding", "text": "x" * 1_000_000})] * 3)
     file.close()
 
 

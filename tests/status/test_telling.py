@@ -189,8 +189,11 @@ def test_what_another_version_says_is_left_out(text: str) -> None:
 # What a process remembers.
 
 
-def closed(outcome: Outcome, *, is_upload: bool = True, name: str | None = None) -> Account:
+def closed(
+    outcome: Outcome, id_: str, *, is_upload: bool = True, name: str | None = None
+) -> Account:
     account = Account()
+    account.client, account.request_id = "::1", id_
     account.outcome, account.is_upload = outcome, is_upload
     account.reason, account.status, account.endpoint = "type_denied", 415, "files"
     account.user_id, account.machine = "u1", {"api_key": "ci"}
@@ -204,10 +207,10 @@ def closed(outcome: Outcome, *, is_upload: bool = True, name: str | None = None)
 
 def test_refusals_are_remembered_with_rule_and_reason() -> None:
     refusals = RecentRefusals(lambda: 5.0)
-    refusals.close(closed(Outcome.REFUSED, name="a\udcff" * 300), client="::1", id_="1")
-    refusals.close(closed(Outcome.ABORTED, name="b"), client="::1", id_="2")
-    refusals.close(closed(Outcome.REFUSED, is_upload=False), client="::1", id_="3")
-    refusals.close(closed(Outcome.FAILED), client="::1", id_="4")
+    refusals.close(closed(Outcome.REFUSED, "1", name="a\udcff" * 300))
+    refusals.close(closed(Outcome.ABORTED, "2", name="b"))
+    refusals.close(closed(Outcome.REFUSED, "3", is_upload=False))
+    refusals.close(closed(Outcome.FAILED, "4"))
     one, other = refusals.look()
     assert (one.rule, one.reason, one.time, one.machine) == ("guests", "type_denied", 5.0, "ci")
     assert one.name == ("a?" * 300)[:255]
@@ -218,7 +221,7 @@ def test_refusals_are_remembered_with_rule_and_reason() -> None:
 def test_the_latest_are_remembered() -> None:
     refusals = RecentRefusals()
     for number in range(80):
-        refusals.close(closed(Outcome.REFUSED), client="::1", id_=str(number))
+        refusals.close(closed(Outcome.REFUSED, str(number)))
     assert [refusal.id for refusal in refusals.look()] == [str(n) for n in range(30, 80)]
 
 
