@@ -1,6 +1,5 @@
 """What the audit log says: a line for each file that was decided about."""
 
-import re
 from collections.abc import Callable
 from time import time
 
@@ -12,8 +11,9 @@ from gateway.values import ACCEPTED
 
 _GATHERED_FOR = 0.02
 """Seconds."""
-_USUAL_ANSWER = re.compile(rb'\{"file_infos":\[\{"id":"([a-z0-9]{26})"')
-"""To an attachment: told from its beginning, which is faster than to parse it."""
+_USUAL_ANSWER = b'{"file_infos":[{"id":"'
+"""How the answer to an attachment begins: its id follows, and is found without parsing."""
+_ID_ENDS = len(_USUAL_ANSWER) + 26
 
 
 class Decisions:
@@ -113,8 +113,10 @@ def _of_file(account: Account, file: FileAccount, when: str) -> dict[str, object
 
 def _file_id(answer: bytes) -> str | None:
     """The id that Mattermost's answer gives the file, if it does."""
-    if usual := _USUAL_ANSWER.match(answer):
-        return usual[1].decode()
+    if answer.startswith(_USUAL_ANSWER) and answer[_ID_ENDS : _ID_ENDS + 1] == b'"':
+        usual = answer[len(_USUAL_ANSWER) : _ID_ENDS]
+        if usual.isalnum():
+            return usual.decode()
     try:
         told = orjson.loads(answer)
         info = told["file_infos"][0] if "file_infos" in told else told

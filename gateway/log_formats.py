@@ -38,22 +38,29 @@ class Format(NamedTuple):
 
 
 class Clock:
-    """Tells times in RFC 3339 with milliseconds; formatted once a second."""
+    """Tells times in RFC 3339 with milliseconds; formatted once for each."""
 
     def __init__(self) -> None:
         self._second = 0
         self._formatted = ""
+        self._millisecond = -1
+        self._told = ""
 
     def now(self) -> str:
         return self.at(time.time())
 
     def at(self, when: float) -> str:
         """``when`` is Unix time."""
-        second = int(when)
+        millisecond = int(when * 1000)
+        if millisecond == self._millisecond:
+            return self._told
+        self._millisecond = millisecond
+        second, fraction = divmod(millisecond, 1000)
         if second != self._second:
             self._second = second
             self._formatted = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        return f"{self._formatted}.{int((when - second) * 1000):03d}Z"
+        self._told = f"{self._formatted}.{fraction:03d}Z"
+        return self._told
 
 
 def encoded(document: object) -> bytes:
@@ -69,7 +76,9 @@ def encoded(document: object) -> bytes:
 
 
 def _json(when: str, level: str, event: str, fields: Fields) -> bytes:
-    return encoded({"time": when, "level": level, "event": event, **fields})
+    # Joined as text: to copy the fields costs half as much as to write them.
+    beginning = f'{{"time":"{when}","level":"{level}","event":"{event}"'.encode()
+    return beginning + (b"," + encoded(fields)[1:] if fields else b"}")
 
 
 def _console(when: str, level: str, event: str, fields: Fields) -> bytes:

@@ -53,26 +53,28 @@ class Log:
             return
         if self._format.others is not None and event != REQUEST:
             line = self._format.others(self._clock.now(), level, event, fields)
-            self._put(line + b"\n", self._others.fileno())
+            self._put([line], self._others.fileno())
             return
         self.write_together([(level, event, fields)])
 
     def write_together(self, lines: Sequence[Line]) -> None:
         """Write ``lines`` of requests that are ``enabled``, in pieces of several."""
         now, render = self._clock.now(), self._render
-        piece = b""
+        piece: list[bytes] = []
+        room = _PIECE
         for level, event, fields in lines:
-            line = render(now, level, event, fields) + b"\n"
-            if piece and len(piece) + len(line) > _PIECE:
+            line = render(now, level, event, fields)
+            room -= len(line) + 1
+            if room < 0 and piece:
                 self._put(piece, self._descriptor)
-                piece = b""
-            piece += line
+                piece, room = [], _PIECE - len(line) - 1
+            piece.append(line)
         if piece:
             self._put(piece, self._descriptor)
 
-    def _put(self, piece: bytes, descriptor: int) -> None:
+    def _put(self, lines: list[bytes], descriptor: int) -> None:
         with suppress(OSError):  # if nobody reads the log any more, uploads go on
-            os.write(descriptor, piece)
+            os.write(descriptor, b"\n".join([*lines, b""]))
 
     def info(self, event: str, **fields: object) -> None:
         self.write("info", event, fields)

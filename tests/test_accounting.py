@@ -1,7 +1,7 @@
 """The account of one request, and what is made of it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +270,51 @@ def test_scans(books: Books) -> None:
         'scan_duration_seconds_count{result="unreachable"}': 1,
         'scan_duration_seconds_sum{result="unreachable"}': 5,
     }
+
+
+# Several at once.
+
+
+def test_what_ends_while_others_come_and_go_is_seen_to_together(tmp_path: Path) -> None:
+    path, rounds = tmp_path / "log", list[Callable[[], None]]()
+
+    def lines_after(count: int) -> int:
+        """Of the log, when as many rounds of the event loop have gone by."""
+        for _ in range(count):
+            if rounds:
+                rounds.pop(0)()
+        return len(path.read_text().splitlines())
+
+    with path.open("w") as file:
+        log = Log("json", "info", file)
+        accountant = Accountant(Metrics(Cells()), log, call_soon=rounds.append)
+        accountant.close(accountant.open())
+        assert lines_after(3) == 0
+        accountant.close(accountant.open())
+        assert lines_after(4) == 0
+        assert lines_after(1) == 2  # nobody came any more
+        assert not rounds
+        for _ in range(63):
+            accountant.close(accountant.open())
+            accountant.open()
+            assert lines_after(1) == 2
+        accountant.close(accountant.open())
+        assert lines_after(1) == 66
+        accountant.close(accountant.open())
+        accountant.flush()
+        assert lines_after(0) == 67
+
+
+def test_one_that_cannot_be_counted_does_not_hide_the_others(tmp_path: Path) -> None:
+    path, rounds = tmp_path / "log", list[Callable[[], None]]()
+    with path.open("w") as file:
+        accountant = Accountant(
+            Metrics(Cells()), Log("json", "info", file), call_soon=rounds.append
+        )
+        broken, whole = accountant.open(), accountant.open()
+        broken.spent = []
+        accountant.close(broken)
+        accountant.close(whole)
+        accountant.flush()
+    told = [json.loads(line)["event"] for line in path.read_text().splitlines()]
+    assert sorted(told) == ["request", "unaccounted"]
