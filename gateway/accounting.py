@@ -11,7 +11,7 @@ from gateway.logs import Line, Log
 from gateway.metrics.families import STAGES
 from gateway.metrics.metrics import Metrics
 from gateway.refusals import Refusal
-from gateway.values import ACCEPTED, NO_TRACE, Outcome
+from gateway.values import ACCEPTED, NO_TRACE, Outcome, Trace
 
 CLIENT_CLOSED_REQUEST = 499
 """The status under which an aborted request is counted, as nginx does; nobody receives it."""
@@ -233,8 +233,7 @@ class TimedAccount(Account):
         self.passed_on = True
 
     def _remember(self) -> None:
-        recorded = self.trace.spans is not None
-        if recorded and self._stage >= 0 and len(self.steps) < _MOST_STEPS:
+        if self._stage >= 0 and len(self.steps) < _MOST_STEPS:
             self.steps.append((self._stage, self._entered, self.clock()))
 
 
@@ -279,16 +278,18 @@ class Accountant:
         self._events = self._seen = 0
         """Requests that began or ended, now and in the round before."""
         self._rounds = self._idle = 0
-        self._account = Account if traces is None else TimedAccount
 
     def wants_visitor(self, account: Account) -> bool:
         """Whether anybody wants to know what the client says of itself."""
         return self.log.tells_visitor or account.trace.spans is not None
 
-    def open(self) -> Account:
+    def open(self, trace: Trace = NO_TRACE) -> Account:
+        """That of a request that is part of ``trace``."""
         self._events += 1
         self.metrics.begin_request()
-        return self._account()
+        account = Account() if trace.spans is None else TimedAccount()
+        account.trace = trace
+        return account
 
     def open_websocket(self, account: Account) -> WebSocketAccount:
         """The request has become a WebSocket; ``close`` counts and logs it at its end."""

@@ -99,15 +99,14 @@ class GatewayApp:
         receive: Callable[[], Awaitable[Any]],
         send: Callable[[Any], Awaitable[None]],
     ) -> None:
-        account = self._accountant.open()
         # The first header of each name, as Mattermost takes it.
         headers = dict(reversed(scope["headers"]))
         if len(headers) != len(scope["headers"]):
             join_lists(headers, scope["headers"])
         peer = scope["client"][0] if scope["client"] else "unknown"
         origin = self._origins.read(peer, scope["scheme"], headers)
+        account = self._accountant.open(origin.trace)
         account.client, account.request_id = origin.client, origin.request_id
-        account.trace = origin.trace
         account.method, account.path = scope["method"], scope["raw_path"]
         cycle = scope["extensions"][CYCLE]
         cycle.account, cycle.origin = account, origin
