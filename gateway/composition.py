@@ -243,9 +243,7 @@ class Waiting:
         audit: AuditWriter | None,
         traces: Traces | None,
         accountant: Accountant,
-        decisions: Decisions | None,
     ) -> None:
-        self._decisions = decisions
         self._accountant = accountant
         self._audit = audit
         self._traces = traces
@@ -255,8 +253,6 @@ class Waiting:
 
     async def close(self) -> None:
         self._accountant.flush()
-        if self._decisions is not None:
-            self._decisions.flush()
         await self._sweeper.close()
         self._spools.close()
         self._examiner.close()
@@ -270,17 +266,10 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
     """The application that clients talk to, and what is to be closed after it."""
     settings, mattermost = parts.settings, parts.mattermost
     audit = _audit(settings, parts.log, cells)
-    loop = asyncio.get_running_loop()
-    decisions = None if audit is None else Decisions(audit.put, loop.call_later)
+    decisions = None if audit is None else Decisions(audit.put)
     traces = _traces(settings)
-    accountant = Accountant(
-        Metrics(cells),
-        parts.log,
-        decisions,
-        traces,
-        parts.refusals,
-        loop.call_soon,
-    )
+    call_soon = asyncio.get_running_loop().call_soon
+    accountant = Accountant(Metrics(cells), parts.log, decisions, traces, parts.refusals, call_soon)
     metrics = accountant.metrics
     spools = _spools(settings)
 
@@ -404,7 +393,7 @@ def gateway_app(parts: Parts, cells: Cells) -> tuple[GatewayApp, Waiting]:
         check_audit=check_audit,
     )
     sweeper = Sweeper(kept_files, records)
-    return app, Waiting(spools, examiner, sweeper, audit, traces, accountant, decisions)
+    return app, Waiting(spools, examiner, sweeper, audit, traces, accountant)
 
 
 def _traces(settings: Settings) -> Traces | None:

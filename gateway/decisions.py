@@ -1,7 +1,6 @@
 """What the audit log says: a line for each file that was decided about."""
 
 from collections.abc import Callable
-from time import time
 
 import orjson
 
@@ -9,8 +8,6 @@ from gateway.accounting import Account, FileAccount
 from gateway.log_formats import Clock, encoded
 from gateway.values import ACCEPTED
 
-_GATHERED_FOR = 0.02
-"""Seconds."""
 _USUAL_ANSWER = b'{"file_infos":[{"id":"'
 """How the answer to an attachment begins: its id follows, and is found without parsing."""
 _ID_ENDS = len(_USUAL_ANSWER) + 26
@@ -19,39 +16,19 @@ _ID_ENDS = len(_USUAL_ANSWER) + 26
 class Decisions:
     """Turns closed accounts into lines of the audit log, but for their places in its chain."""
 
-    def __init__(
-        self,
-        put: Callable[[bytes], None],
-        call_later: Callable[[float, Callable[[], None]], object],
-    ) -> None:
+    def __init__(self, put: Callable[[bytes], None]) -> None:
         """``put`` gets documents of JSON."""
         self._put = put
-        self._call_later = call_later
         self._clock = Clock()
-        self._closed: list[tuple[float, Account]] = []
 
     def close(self, account: Account) -> None:
-        """Have a line written for each file; one for an upload that was refused before there was
-        any."""
-        refused_early = account.is_upload and account.outcome is not ACCEPTED
-        if not account.files and not refused_early:
-            return
-        if not self._closed:
-            self._call_later(_GATHERED_FOR, self.flush)
-        self._closed.append((time(), account))
-
-    def flush(self) -> None:
-        """Put all that was decided.
-
-        One right after the other, they cost half of what each costs where it comes up.
-        """
-        closed, self._closed = self._closed, []
-        for at, account in closed:
-            when = self._clock.at(at)
+        """A line for each file; one for an upload that was refused before there was any."""
+        if account.files:
+            when = self._clock.now()
             for file in account.files:
                 self._put(encoded(_of_file(account, file, when)))
-            if not account.files:
-                self._put(encoded(_of_request(account, when)))
+        elif account.is_upload and account.outcome is not ACCEPTED:
+            self._put(encoded(_of_request(account, self._clock.now())))
 
 
 def _of_request(account: Account, when: str) -> dict[str, object]:

@@ -38,7 +38,7 @@ class Format(NamedTuple):
 
 
 class Clock:
-    """Tells times in RFC 3339 with milliseconds; formatted once for each."""
+    """Tells the time in RFC 3339 with milliseconds; formatted once for each."""
 
     def __init__(self) -> None:
         self._second = 0
@@ -47,11 +47,7 @@ class Clock:
         self._told = ""
 
     def now(self) -> str:
-        return self.at(time.time())
-
-    def at(self, when: float) -> str:
-        """``when`` is Unix time."""
-        millisecond = int(when * 1000)
+        millisecond = int(time.time() * 1000)
         if millisecond == self._millisecond:
             return self._told
         self._millisecond = millisecond

@@ -17,7 +17,7 @@ from gateway.log_formats import encoded
 CAPACITY = 10_000
 """Lines that wait at most."""
 _AT_ONCE = 1000
-_GATHER = 0.05
+_GATHER = 0.2
 """Seconds for which lines are gathered, since the way to the file costs more than a line."""
 _RETRY = 1.0
 _SYNC_EVERY = 1.0

@@ -39,6 +39,7 @@ class Settled(Enum):
     """What the file has of it counts as much as what is owed instead: now, and at the end of this
     process, however that comes."""
     TO_WRITE = "to write"
+    """The file has to be told before anybody relies on it."""
 
 
 class Book:
