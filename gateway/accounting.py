@@ -278,6 +278,8 @@ class Accountant:
         self._events = self._seen = 0
         """Requests that began or ended, now and in the round before."""
         self._rounds = self._idle = 0
+        self._running = 0
+        """Requests that are being answered."""
 
     def wants_visitor(self, account: Account) -> bool:
         """Whether anybody wants to know what the client says of itself."""
@@ -286,6 +288,7 @@ class Accountant:
     def open(self, trace: Trace = NO_TRACE) -> Account:
         """That of a request that is part of ``trace``."""
         self._events += 1
+        self._running += 1
         self.metrics.begin_request()
         account = Account() if trace.spans is None else TimedAccount()
         account.trace = trace
@@ -293,6 +296,7 @@ class Accountant:
 
     def open_websocket(self, account: Account) -> WebSocketAccount:
         """The request has become a WebSocket; ``close`` counts and logs it at its end."""
+        self._running -= 1
         self.metrics.open_websocket()
         account.websocket = WebSocketAccount(account.clock() - account.started)
         return account.websocket
@@ -301,6 +305,8 @@ class Accountant:
         """Count and log ``account``; called exactly once for each."""
         account.leave()
         self._events += 1
+        if account.websocket is None:
+            self._running -= 1
         self._closed.append(account)
         if self._call_soon is None:
             self.flush()
@@ -313,8 +319,9 @@ class Accountant:
         self._rounds += 1
         self._idle = self._idle + 1 if self._events == self._seen else 0
         self._seen = self._events
+        alone = not self._running or self._idle == _IDLE_ROUNDS
         enough = len(self._closed) >= _TOGETHER or self._rounds == _MOST_ROUNDS
-        if self._call_soon is None or self._idle == _IDLE_ROUNDS or enough:
+        if self._call_soon is None or alone or enough:
             self.flush()
         else:
             self._call_soon(self._gather)

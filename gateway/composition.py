@@ -251,8 +251,12 @@ class Waiting:
         self._examiner = examiner
         self._sweeper = sweeper
 
-    async def close(self) -> None:
+    def count(self) -> None:
+        """See to requests that have ended, so that metrics have them."""
         self._accountant.flush()
+
+    async def close(self) -> None:
+        self.count()
         await self._sweeper.close()
         self._spools.close()
         self._examiner.close()

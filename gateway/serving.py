@@ -197,7 +197,9 @@ async def _serve_alone(
     app, waiting = gateway_app(parts, cells)
     client_server = _Client(app, settings)
     board = MemoryBoard()
-    admin_side = AdminSide(parts, one_process(cells), board, _address(admin_listener))
+    admin_side = AdminSide(
+        parts, one_process(cells, waiting.count), board, _address(admin_listener)
+    )
     admin_server = _Admin(admin_side.app)
     serving_admin = asyncio.create_task(admin_server.serve([admin_listener]))
     serving = asyncio.create_task(client_server.serve([listener]))

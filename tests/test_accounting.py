@@ -289,6 +289,11 @@ def test_what_ends_while_others_come_and_go_is_seen_to_together(tmp_path: Path) 
         log = Log("json", "info", file)
         accountant = Accountant(Metrics(Cells()), log, call_soon=rounds.append)
         accountant.close(accountant.open())
+        assert lines_after(0) == 0
+        assert lines_after(1) == 1  # nobody else is there
+        path.write_text("")
+        accountant.open()
+        accountant.close(accountant.open())
         assert lines_after(3) == 0
         accountant.close(accountant.open())
         assert lines_after(4) == 0

@@ -30,9 +30,14 @@ _EXEMPLAR_ROOM = 128
 Read = Callable[[], Iterable[Reading]]
 
 
-def one_process(cells: Cells) -> Read:
-    """The values of this process."""
-    return lambda: [cells.read()]
+def one_process(cells: Cells, count: Callable[[], None] = lambda: None) -> Read:
+    """The values of this process; ``count`` sees to what is not counted yet."""
+
+    def read() -> list[Reading]:
+        count()
+        return [cells.read()]
+
+    return read
 
 
 def several_workers(folder: Path) -> Read:
