@@ -23,7 +23,7 @@ _TOGETHER = 64
 processor's memory."""
 _MOST_ROUNDS = 64
 """Of the event loop, for which an account waits for others."""
-_IDLE_ROUNDS = 4
+_IDLE_ROUNDS = 8
 """In which nothing began or ended, so that there is nobody to wait for."""
 
 
@@ -319,9 +319,10 @@ class Accountant:
         self._rounds += 1
         self._idle = self._idle + 1 if self._events == self._seen else 0
         self._seen = self._events
-        alone = not self._running or self._idle == _IDLE_ROUNDS
-        enough = len(self._closed) >= _TOGETHER or self._rounds == _MOST_ROUNDS
-        if self._call_soon is None or alone or enough:
+        closed = len(self._closed)
+        alone = closed == 1 and not self._running
+        enough = closed >= _TOGETHER or self._rounds == _MOST_ROUNDS
+        if self._call_soon is None or alone or enough or self._idle == _IDLE_ROUNDS:
             self.flush()
         else:
             self._call_soon(self._gather)
