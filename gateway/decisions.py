@@ -43,36 +43,25 @@ def _of_request(account: Account, when: str) -> dict[str, object]:
         "outcome": account.outcome,
         "reason": account.reason,
     }
-    _add_sender(fields, account)
-    return fields
-
-
-def _add_sender(fields: dict[str, object], account: Account) -> None:
     if account.user_id is not None:
         fields["user_id"] = account.user_id
     if account.channel_id:
         fields["channel_id"] = account.channel_id
     if account.machine is not None:
         fields |= account.machine
+    return fields
 
 
 def _of_file(account: Account, file: FileAccount, when: str) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "event": "file",
-        "time": when,
-        "request_id": account.request_id,
-        "trace_id": account.trace.id,
-        "client": account.client,
-        "endpoint": account.endpoint,
-        "status": account.status,
-        "outcome": file.outcome,
-        "reason": file.reason,
-        "name": file.name,
-        "type": file.content_type,
-        "size": file.size,
-        "rule": file.rule or "settings",
-    }
-    _add_sender(fields, account)
+    """What is said of its request, with what is known of one file in place of some."""
+    fields = _of_request(account, when)
+    fields["event"] = "file"
+    fields["outcome"] = file.outcome
+    fields["reason"] = file.reason
+    fields["name"] = file.name
+    fields["type"] = file.content_type
+    fields["size"] = file.size
+    fields["rule"] = file.rule or "settings"
     if file.promised is not None:
         fields["promised"] = file.promised
     if file.scan is not None:

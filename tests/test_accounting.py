@@ -323,3 +323,15 @@ def test_one_that_cannot_be_counted_does_not_hide_the_others(tmp_path: Path) -> 
         accountant.flush()
     told = [json.loads(line)["event"] for line in path.read_text().splitlines()]
     assert sorted(told) == ["request", "unaccounted"]
+
+
+def test_a_scrape_has_all_that_ended_before_it(tmp_path: Path) -> None:
+    cells, rounds = Cells(), list[Callable[[], None]]()
+    with (tmp_path / "log").open("w") as file:
+        log = Log("json", "info", file)
+        accountant = Accountant(Metrics(cells), log, call_soon=rounds.append)
+        accountant.open()
+        accountant.close(accountant.open())
+        assert b"upload_gateway_requests_total{" not in exposition(one_process(cells))
+        read = one_process(cells, accountant.flush)
+        assert b"upload_gateway_requests_total{" in exposition(read)

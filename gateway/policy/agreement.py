@@ -69,12 +69,12 @@ def broken_promise(endings: tuple[str, ...], content_type: str) -> str | None:
 
 def contradicts(declared: str, endings: tuple[str, ...], content_type: str) -> bool:
     """Whether ``declared`` is a type of its own, not read off the name, and not the content's."""
-    return _contradicts(declared[:_LONGEST], endings, content_type)
+    return _contradicts(declared.strip()[:_LONGEST], endings, content_type)
 
 
 @lru_cache(1024)
 def _contradicts(declared: str, endings: tuple[str, ...], content_type: str) -> bool:
-    name = canonical(declared.partition(";")[0].strip())
+    name = canonical(declared.partition(";")[0].rstrip())
     if name in _SAYS_NOTHING or name.startswith("multipart/"):
         return False
     if endings and (name in promised(endings[0]) or _DECLARED_BY_WINDOWS.get(endings[0]) == name):

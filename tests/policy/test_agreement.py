@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.policy.agreement import Agreement
+from gateway.policy.agreement import Agreement, contradicts
 from gateway.policy.judge import judge_content, unkept_promise
 from gateway.policy.promises import promised
 from gateway.policy.selectors import TypeSelector
@@ -205,3 +205,10 @@ def test_who_wants_pictures_to_be_searched(
 ) -> None:
     policy = replace(OPEN, denied=TypeSelector.parse(denied), agreement=agreement)
     assert policy.looks_closely is closely
+
+
+@pytest.mark.parametrize("padding", ["", " " * 600])
+@pytest.mark.parametrize("rest", ["", "; a=" + "b" * 600])
+def test_a_declared_type_counts_however_it_is_padded(padding: str, rest: str) -> None:
+    assert contradicts(f"{padding}application/pdf{rest}", ("png",), "image/png")
+    assert not contradicts(f"{padding}image/png{rest}", ("png",), "image/png")
