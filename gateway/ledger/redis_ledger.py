@@ -229,7 +229,7 @@ class RedisLedger:
             replies = await asyncio.shield(answer)
         except asyncio.CancelledError:
             if not self._courier.withdraw(answer):
-                answer.add_done_callback(lambda _: self._abandon(hold))
+                self._abandon(hold, answer)
             raise
         except LedgerUnavailable:
             self._abandon(hold)
@@ -239,21 +239,27 @@ class RedisLedger:
             raise error
         return hold, replies
 
-    async def _give_back(self, hold: _Hold) -> None:
-        """All that it may hold."""
+    async def _give_back(
+        self, hold: _Hold, asked: "asyncio.Future[list[Reply]] | None" = None
+    ) -> None:
+        """All that it may hold, once ``asked`` has its answer: not before it can hold it."""
+        if asked is not None:
+            await asyncio.wait([asked])
         owed = [(slot_of(c), hold.id) for c in hold.claims]
         for item in owed:
             self._owed.setdefault(item, _Owed(0, hold.final))
         with contextlib.suppress(LedgerUnavailable):  # it is tried again
             await self._pay(owed)
 
-    def _abandon(self, hold: _Hold) -> None:
+    def _abandon(self, hold: _Hold, asked: "asyncio.Future[list[Reply]] | None" = None) -> None:
         """Give it back for good, with nobody who waits for that."""
         hold.final = True
-        self._begin_to_give_back(hold)
+        self._begin_to_give_back(hold, asked)
 
-    def _begin_to_give_back(self, hold: _Hold) -> asyncio.Future[None]:
-        giving = asyncio.ensure_future(self._give_back(hold))
+    def _begin_to_give_back(
+        self, hold: _Hold, asked: "asyncio.Future[list[Reply]] | None" = None
+    ) -> asyncio.Future[None]:
+        giving = asyncio.ensure_future(self._give_back(hold, asked))
         self._giving.add(giving)
         giving.add_done_callback(self._giving.discard)
         return giving

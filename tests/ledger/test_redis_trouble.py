@@ -472,3 +472,20 @@ async def test_a_cluster_that_is_not_there(clock: Clock) -> None:
     with pytest.raises(LedgerUnavailable, match="cannot be used"):
         async with opened(f"redis+cluster://127.0.0.1:{free_port()}", clock):
             pass
+
+
+async def test_what_one_who_left_still_holds_refuses_nobody(
+    server: ValkeyServer, clock: Clock
+) -> None:
+    async with opened(server.url, clock, wait=10) as ledger:
+        for _ in range(5):
+            server.signal(signal.SIGSTOP)
+            try:
+                left = asyncio.create_task(ledger.reserve([claim(600)]))
+                await asyncio.sleep(0.05)  # it is on its way, and cannot be withdrawn
+                left.cancel()
+                following = asyncio.create_task(ledger.reserve([claim(600)]))
+                await asyncio.sleep(0.05)
+            finally:
+                server.signal(signal.SIGCONT)
+            await ledger.settle(await following, 0)
